@@ -1,0 +1,67 @@
+# Access Entry Guard: what a developer runs. `make` lists the targets.
+#
+# Needed: Rust (rustup's toolchain with rustfmt and clippy) and Python 3.10 or later with its venv module. Everything else
+# is installed into .venv/ here, at pinned versions.
+
+PYTHON ?= python3
+VENV := .venv
+VENV_READY := $(VENV)/.ready
+REQUIREMENTS := tests/deployed/requirements.txt
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+DEBUG_BOOTSTRAP := $(TARGET)/debug/bootstrap
+RELEASE_BOOTSTRAP := $(TARGET)/release/bootstrap
+
+# The scenario test that tells the story against an AWS that binds role IDs.
+STORY := story::
+
+PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo check test lint deployed budgets clean
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: ## The story, told twice: on a local AWS emulator, and on a strict AWS in the process
+	@if [ -f $(VENV_READY) ] && [ -f $(DEBUG_BOOTSTRAP) ]; \
+	  then echo "This takes about half a minute, and a little more where something is to be compiled."; \
+	  else echo "The first time this takes about five minutes on two cores: it installs the emulator into $(VENV)/ and compiles the function. After that, half a minute."; fi
+	@$(MAKE) --no-print-directory $(VENV_READY)
+	@echo "Compiling the function and its scenarios (development profile) ..."
+	@cargo test --locked --no-run --test scenarios
+	@BOOTSTRAP=$(DEBUG_BOOTSTRAP) PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python tests/deployed/demo.py
+	@printf '\nACT 2 of 2: the same story on a strict AWS inside the test process, which binds role IDs as EKS does\n\n'
+	@cargo test --locked --quiet --test scenarios -- --nocapture $(STORY)
+	@printf '\nBoth acts went as they should. Nothing was left running.\n'
+
+check: ## The fast part of `make test`: format, clippy, unit, property and scenario tests
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked
+
+test: $(VENV_READY) lint budgets check ## Everything: check, template, sizes, and the packaged function on an emulator
+	BOOTSTRAP=$(RELEASE_BOOTSTRAP) $(PYTEST)
+
+lint: $(VENV_READY) ## cfn-lint on the template
+	$(VENV)/bin/cfn-lint template.yaml
+
+deployed: $(VENV_READY) ## The deployed tests alone, with a development build
+	cargo build --locked --bin bootstrap
+	BOOTSTRAP=$(DEBUG_BOOTSTRAP) $(PYTEST)
+
+budgets: ## Build for release; binary under 8 MB, zip under 4 MB
+	cargo build --release --locked --bin bootstrap
+	@$(PYTHON) tests/bench/size.py $(RELEASE_BOOTSTRAP)
+
+clean: ## Remove what was built and installed here
+	cargo clean
+	rm -rf $(VENV)
+
+$(VENV_READY): $(REQUIREMENTS)
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Installing the emulator and the linters into $(VENV)/ (about half a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	@touch $@

@@ -1,0 +1,158 @@
+//! What is built once per cold start ([`App`]), and what one invocation works with ([`Run`]).
+
+use std::fmt;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::OnceCell;
+
+use crate::aws::Aws;
+use crate::config::Config;
+use crate::error::Error;
+use crate::event::Invocation;
+use crate::ledger::Ledger;
+use crate::model::Region;
+
+/// Tells the time. Given in, so that tests can turn it.
+pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
+
+/// Kept back from every deadline: for the metrics, the log lines and the answer.
+const FOR_THE_REPORT: Duration = Duration::from_secs(3);
+
+/// The longest that the look at the clusters may take, slow Regions and all.
+const LONGEST_SURVEY: Duration = Duration::from_secs(60);
+
+/// One process of the function.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The clients.
+    pub aws: Aws,
+    clock: Clock,
+    log: Mutex<Box<dyn Write + Send>>,
+    enabled_regions: OnceCell<Vec<Region>>,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Puts the parts together; nothing is called and nothing connects yet. Log lines go to `log`.
+    #[must_use]
+    pub fn new(config: Config, sdk: &aws_config::SdkConfig, clock: Clock, log: Box<dyn Write + Send>) -> Self {
+        let aws = Aws::new(sdk, config.max_concurrency_per_region);
+        Self { config, aws, clock, log: Mutex::new(log), enabled_regions: OnceCell::new() }
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        (self.clock)()
+    }
+
+    /// Writes one line of JSON to the log. A log that cannot be written to is no reason to stop a repair.
+    pub fn log_line(&self, line: &serde_json::Value) {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = writeln!(log, "{line}");
+        let _ = log.flush();
+    }
+
+    /// The Regions to look at; the list of enabled ones is kept while the process lives.
+    ///
+    /// # Errors
+    /// [`Error::RegionsUnknown`], which names the setting that makes the list unnecessary.
+    pub async fn regions(&self) -> Result<Vec<Region>, Error> {
+        let enabled = if self.config.regions.needs_enabled() {
+            self.enabled_regions
+                .get_or_try_init(|| async {
+                    self.aws.list_enabled_regions().await.map_err(|fault| {
+                        Error::RegionsUnknown(format!(
+                            "REGIONS=all: the Regions enabled for the account could not be listed ({fault}). Allow \
+                             account:ListRegions, or set REGIONS to a comma list of Regions."
+                        ))
+                    })
+                })
+                .await?
+                .as_slice()
+        } else {
+            &[]
+        };
+        let chosen = self.config.regions.choose(enabled);
+        if chosen.is_empty() {
+            return Err(Error::RegionsUnknown("REGIONS leaves no Region to look at.".to_owned()));
+        }
+        Ok(chosen)
+    }
+}
+
+/// One invocation's means: who asked, until when, and what to work with.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// The process.
+    pub app: &'a App,
+    /// How the function was invoked.
+    pub invocation: &'a Invocation,
+    /// When all work has to be done.
+    pub deadline: OffsetDateTime,
+    /// A random value of this invocation: the owner of its leases.
+    pub owner: String,
+    /// Whether this is a sweep, which leaves most of the API's limits to others.
+    pub is_sweep: bool,
+}
+
+impl<'a> Run<'a> {
+    /// The means of an invocation that Lambda ends at `lambda_deadline`.
+    #[must_use]
+    pub fn new(
+        app: &'a App,
+        invocation: &'a Invocation,
+        lambda_deadline: OffsetDateTime,
+        owner: String,
+        is_sweep: bool,
+    ) -> Self {
+        Self { app, invocation, deadline: lambda_deadline - FOR_THE_REPORT, owner, is_sweep }
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        self.app.now()
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &'a Config {
+        &self.app.config
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger<'a> {
+        Ledger::new(&self.app.aws, self.app.config.ledger_table.as_deref(), &self.invocation.home)
+    }
+
+    /// EKS in a Region, at this invocation's pace.
+    #[must_use]
+    pub fn eks(&self, region: &Region) -> Arc<crate::aws::eks::Eks> {
+        if self.is_sweep { self.app.aws.eks_for_sweep(region) } else { self.app.aws.eks(region) }
+    }
+
+    /// How long until a moment; zero where it has passed.
+    #[must_use]
+    pub fn until(&self, moment: OffsetDateTime) -> Duration {
+        Duration::try_from(moment - self.now()).unwrap_or_default()
+    }
+
+    /// When the look at the clusters has to end: half of the time, so that the other half is left to repair, and for
+    /// single roles at most a minute.
+    #[must_use]
+    pub fn survey_ends(&self) -> OffsetDateTime {
+        let half = self.until(self.deadline) / 2;
+        self.now() + if self.is_sweep { half } else { half.min(LONGEST_SURVEY) }
+    }
+}

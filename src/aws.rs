@@ -1,0 +1,96 @@
+//! The AWS SDK behind the model's words: nothing outside this folder names one of its types.
+//!
+//! One shared configuration and HTTP client serve all services and Regions, so certificates are loaded once and
+//! connections are reused. EKS is regional: its clients are made when a Region is first asked.
+
+pub mod account;
+pub mod cloudwatch;
+pub mod dynamodb;
+pub mod eks;
+pub mod fault;
+pub mod iam;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+
+use crate::model::Region;
+use eks::Eks;
+
+/// Attempts of the SDK at a read, a ledger write or a metric: enough to outlast a burst of throttling (waits of
+/// up to 20 s between them), few enough to give up within an invocation.
+const ATTEMPTS: u32 = 8;
+
+/// All clients of one process.
+#[derive(Debug)]
+pub struct Aws {
+    config: aws_config::SdkConfig,
+    iam: aws_sdk_iam::Client,
+    account: aws_sdk_account::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
+    cloudwatch: aws_sdk_cloudwatch::Client,
+    most_at_once: usize,
+    eks: Mutex<BTreeMap<(Region, usize), Arc<Eks>>>,
+}
+
+impl Aws {
+    /// Makes the clients from a loaded configuration; no call is made, no connection opened.
+    ///
+    /// `most_at_once`: EKS requests under way at once in one Region.
+    #[must_use]
+    pub fn new(config: &aws_config::SdkConfig, most_at_once: usize) -> Self {
+        let config = config
+            .to_builder()
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(4))
+                    .operation_attempt_timeout(Duration::from_secs(10))
+                    .operation_timeout(Duration::from_secs(50))
+                    .build(),
+            )
+            .build();
+        Self {
+            iam: aws_sdk_iam::Client::new(&config),
+            account: aws_sdk_account::Client::new(&config),
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
+            config,
+            most_at_once,
+            eks: Mutex::default(),
+        }
+    }
+
+    /// EKS in a Region, with the whole allowance of requests.
+    #[must_use]
+    pub fn eks(&self, region: &Region) -> Arc<Eks> {
+        self.eks_sharing(region, self.most_at_once)
+    }
+
+    /// EKS in a Region for a sweep: a quarter of the allowance (at least one), to leave the account's API limits to
+    /// others.
+    #[must_use]
+    pub fn eks_for_sweep(&self, region: &Region) -> Arc<Eks> {
+        self.eks_sharing(region, (self.most_at_once / 4).max(1))
+    }
+
+    fn eks_sharing(&self, region: &Region, most_at_once: usize) -> Arc<Eks> {
+        let mut clients = self.eks.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = clients
+            .entry((region.clone(), most_at_once))
+            .or_insert_with(|| Arc::new(Eks::new(region.clone(), &self.config, most_at_once)));
+        Arc::clone(client)
+    }
+}
+
+/// The SDK's configuration from the environment, with one HTTP client for everything.
+pub async fn load_config() -> aws_config::SdkConfig {
+    use aws_smithy_http_client::tls;
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+        .build_https();
+    aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http).load().await
+}

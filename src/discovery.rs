@@ -1,0 +1,212 @@
+//! Where is an access entry for these roles, and what is known about it? Looks at all Regions and clusters side by
+//! side; decides nothing about what it finds.
+//!
+//! What could not be seen becomes a [`BlindSpot`], never "absent". A cluster without access entries (its
+//! authentication mode is `CONFIG_MAP`, or it is being created or deleted) is neither: there is nothing to see.
+//! Unfinished repairs are sightings too, with or without an entry: the ledger may be all that is left of one.
+
+mod all;
+mod clusters;
+mod named;
+mod roles;
+
+use std::collections::BTreeSet;
+
+use time::OffsetDateTime;
+
+use crate::app::Run;
+use crate::aws::eks::Entries;
+use crate::aws::fault::{Fault, FaultKind};
+use crate::ledger::RowRead;
+use crate::model::{AccessEntry, AccessPolicy, Cluster, ClusterRef, Region, RoleArn, RoleId, RoleState, Snapshot};
+
+pub use all::{reread_role, survey_all};
+pub use named::{named_but_not_found, survey};
+
+/// An entry with its policies.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Examined {
+    /// As described.
+    pub entry: AccessEntry,
+    /// As listed, sorted.
+    pub policies: Vec<AccessPolicy>,
+}
+
+impl Examined {
+    /// What its owner set.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::of(&self.entry, self.policies.clone())
+    }
+}
+
+/// Everything known about one principal in one cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sighting {
+    /// Where.
+    pub at: ClusterRef,
+    /// The cluster; `None` where it does not exist (any more).
+    pub cluster: Option<Cluster>,
+    /// For whom.
+    pub principal_arn: String,
+    /// The entry, where there is one.
+    pub entry: Option<Examined>,
+    /// What the ledger holds.
+    pub row: RowRead,
+    /// The role of exactly this ARN.
+    pub role: RoleState,
+    /// When the role was asked for: an entry created later may be bound to a later role.
+    pub role_read_at: OffsetDateTime,
+}
+
+impl Sighting {
+    /// The entry's owner's settings: of the entry, or of the row where the entry is gone.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        let of_row = || self.row.row().map(|row| row.snapshot.clone());
+        self.entry.as_ref().map(Examined::snapshot).or_else(of_row)
+    }
+}
+
+/// What could not be seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlindSpot {
+    /// The Region.
+    pub region: Region,
+    /// The cluster; `None` where the whole Region is concerned.
+    pub cluster: Option<String>,
+    /// Why.
+    pub cause: FaultKind,
+    /// AWS's words.
+    pub detail: String,
+}
+
+impl BlindSpot {
+    /// All labels, in the order of the README's table.
+    pub const LABELS: [&'static str; 6] =
+        ["accessDenied", "deniedByOrganization", "throttled", "timedOut", "serverError", "unresolvable"];
+
+    fn of(region: &Region, cluster: Option<&str>, fault: &Fault) -> Self {
+        Self {
+            region: region.clone(),
+            cluster: cluster.map(str::to_owned),
+            cause: fault.kind,
+            detail: fault.to_string(),
+        }
+    }
+
+    /// The word for machines.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self.cause {
+            FaultKind::Denied { by_organization: true } => "deniedByOrganization",
+            FaultKind::Throttled => "throttled",
+            FaultKind::TimedOut => "timedOut",
+            FaultKind::Unresolvable => "unresolvable",
+            FaultKind::Denied { by_organization: false } => "accessDenied",
+            _ => "serverError",
+        }
+    }
+
+    /// Whether it may pass by itself.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self.label(), "throttled" | "timedOut" | "serverError")
+    }
+}
+
+/// Where to look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Only in this Region.
+    pub region: Option<Region>,
+    /// Only in clusters of this name.
+    pub cluster: Option<String>,
+}
+
+impl Scope {
+    fn admits(&self, cluster: &ClusterRef) -> bool {
+        self.region.as_ref().is_none_or(|region| *region == cluster.region)
+            && self.cluster.as_ref().is_none_or(|name| *name == cluster.name)
+    }
+}
+
+/// A role to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Its name; compared without regard to case, as IAM does.
+    pub name: String,
+    /// Its ARN, where it is known: `DeleteRole` events tell only the name.
+    pub arn: Option<RoleArn>,
+    /// What an event of its creation told.
+    pub created: Option<Creation>,
+}
+
+/// What an event told of a role's creation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Creation {
+    /// The ID that it was given, where the event was not cut off.
+    pub role_id: Option<RoleId>,
+    /// When.
+    pub at: Option<OffsetDateTime>,
+}
+
+impl Subject {
+    fn is_for(&self, principal: &RoleArn) -> bool {
+        match &self.arn {
+            Some(arn) => arn == principal,
+            None => self.name.eq_ignore_ascii_case(principal.name()),
+        }
+    }
+}
+
+/// What a look at the clusters gave.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Survey {
+    /// How many Regions were asked.
+    pub regions: usize,
+    /// How many clusters were found.
+    pub clusters: usize,
+    /// What was found in them.
+    pub sightings: Vec<Sighting>,
+    /// How many entries a sweep found to be bound to their recorded roles, without another look.
+    pub known_fresh: usize,
+    /// The clusters in which such entries are.
+    pub known_fresh_in: BTreeSet<ClusterRef>,
+    /// What could not be seen.
+    pub blind_spots: Vec<BlindSpot>,
+    /// How many entries the deadline cut off.
+    pub not_reached: usize,
+    /// How many roles IAM shows created within the day before the last quarter of an hour (sweeps only).
+    pub roles_created_lately: usize,
+}
+
+impl Survey {
+    fn is_blind_to(&self, cluster: &ClusterRef) -> bool {
+        self.blind_spots
+            .iter()
+            .any(|spot| spot.region == cluster.region && spot.cluster.as_ref().is_none_or(|name| *name == cluster.name))
+    }
+}
+
+/// Looks at one principal in one cluster directly: cluster, entry and policies as they are now.
+///
+/// # Errors
+/// Any [`Fault`]: nothing is taken for absent that was not answered so.
+pub async fn examine(
+    run: &Run<'_>,
+    at: &ClusterRef,
+    principal_arn: &str,
+) -> Result<(Option<Cluster>, Option<Examined>), Fault> {
+    let eks = run.eks(&at.region);
+    let (cluster, entry) =
+        futures::future::join(eks.describe_cluster(&at.name), eks.describe_access_entry(&at.name, principal_arn)).await;
+    let Some(cluster) = cluster? else { return Ok((None, None)) };
+    let Entries::Known(Some(entry)) = entry? else { return Ok((Some(cluster), None)) };
+    match eks.list_associated_access_policies(&at.name, principal_arn, &entry.kind).await {
+        Ok(policies) => Ok((Some(cluster), Some(Examined { entry, policies }))),
+        // Deleted between the two calls.
+        Err(fault) if fault.kind == FaultKind::NotFound => Ok((Some(cluster), None)),
+        Err(fault) => Err(fault),
+    }
+}

@@ -1,0 +1,274 @@
+//! The survey of everything: every entry of every cluster in scope, for a sweep or the check of a cluster.
+//!
+//! Roles are listed once and the ledger is read once. Only entries whose role's present ID is not the recorded one
+//! are described: a role that still has the recorded ID was not recreated, so whatever entry stands there is bound to
+//! it. Clusters verified longest ago come first, so what the deadline cuts off is first next time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::stream::{self, StreamExt as _};
+use time::OffsetDateTime;
+
+use super::clusters::{clusters_of, out_of_time};
+use super::roles::of_arn;
+use super::{BlindSpot, Scope, Sighting, Survey, examine};
+use crate::app::Run;
+use crate::aws::eks::Entries;
+use crate::aws::fault::Fault;
+use crate::error::Error;
+use crate::ledger::{Row, RowRead, State};
+use crate::model::{ClusterRef, Home, Principal, Role, RoleArn, RoleState};
+
+/// Clusters looked at side by side; the Regions' own limits bound the requests.
+const CLUSTERS_AT_ONCE: usize = 64;
+
+/// Entries of one cluster looked at side by side.
+const ENTRIES_AT_ONCE: usize = 8;
+
+/// A row is written again for a new date of verification only when the old one is this old.
+const VERIFIED_LATELY: time::Duration = time::Duration::hours(6);
+
+struct Known {
+    roles: Result<BTreeMap<String, Role>, String>,
+    roles_read_at: OffsetDateTime,
+    rows: BTreeMap<ClusterRef, BTreeMap<String, RowRead>>,
+}
+
+/// Looks at every entry in scope; `trust_records` spares those that the ledger knows.
+///
+/// # Errors
+/// Where the Regions or the ledger are not to be had; everything else is a blind spot.
+pub async fn survey_all(run: &Run<'_>, scope: &Scope, trust_records: bool) -> Result<Survey, Error> {
+    let regions = match &scope.region {
+        Some(region) => vec![region.clone()],
+        None => run.app.regions().await?,
+    };
+    let ends = tokio::time::Instant::now() + run.until(run.survey_ends());
+    let roles_read_at = run.now();
+    let lists = stream::iter(regions.iter().cloned())
+        .map(|region| async move { (clusters_of(run, &region, scope, ends).await, region) })
+        .buffer_unordered(CLUSTERS_AT_ONCE)
+        .collect::<Vec<_>>();
+    let (lists, roles, rows) = futures::future::join3(lists, run.app.aws.list_roles(), all_rows(run, scope)).await;
+    let known = Known {
+        roles: roles
+            .map(|roles| roles.into_iter().map(|role| (role.arn.as_str().to_owned(), role)).collect())
+            .map_err(|fault| fault.to_string()),
+        roles_read_at,
+        rows: rows?,
+    };
+    let mut survey = Survey { regions: regions.len(), ..Survey::default() };
+    let mut clusters = Vec::new();
+    for (list, region) in lists {
+        match list {
+            Ok(list) => clusters.extend(list),
+            Err(fault) => survey.blind_spots.push(BlindSpot::of(&region, None, &fault)),
+        }
+    }
+    survey.clusters = clusters.len();
+    survey.roles_created_lately = created_lately(&known, run.now());
+    clusters.sort_by_key(|at| known.last_verified(at));
+
+    let known = &known;
+    let mut views = stream::iter(clusters)
+        .map(|at| async move {
+            let view = tokio::time::timeout_at(ends, cluster(run, &at, known, trust_records)).await;
+            (at, view.unwrap_or_else(|_| Err(out_of_time())))
+        })
+        .buffer_unordered(CLUSTERS_AT_ONCE);
+    while let Some((at, view)) = views.next().await {
+        match view {
+            Ok(view) => {
+                survey.known_fresh += view.fresh.len();
+                if !view.fresh.is_empty() {
+                    survey.known_fresh_in.insert(at.clone());
+                }
+                survey.sightings.extend(view.sightings);
+                survey
+                    .blind_spots
+                    .extend(view.blind.into_iter().map(|f| BlindSpot::of(&at.region, Some(&at.name), &f)));
+                remember(run, known.rows.get(&at), &view.fresh, &view.listed).await;
+            }
+            // The deadline's doing is no blind spot: it is counted, and first next time.
+            Err(fault) if fault == out_of_time() => {
+                survey.not_reached += known.rows.get(&at).map_or(1, |rows| rows.len().max(1));
+            }
+            Err(fault) => survey.blind_spots.push(BlindSpot::of(&at.region, Some(&at.name), &fault)),
+        }
+    }
+    drop(views);
+    unfinished(run, known, &mut survey).await;
+    Ok(survey)
+}
+
+async fn all_rows(run: &Run<'_>, scope: &Scope) -> Result<BTreeMap<ClusterRef, BTreeMap<String, RowRead>>, Error> {
+    let mut rows: BTreeMap<ClusterRef, BTreeMap<String, RowRead>> = BTreeMap::new();
+    let mut start = None;
+    loop {
+        let page = run.ledger().page(start, run.now()).await;
+        let (page, next) = page.map_err(|because| {
+            Error::LedgerUnavailable(format!("The ledger could not be read ({because}), and it is needed for this."))
+        })?;
+        for (principal, at, read) in page {
+            if scope.admits(&at) {
+                rows.entry(at).or_default().insert(principal, read);
+            }
+        }
+        if next.is_none() {
+            return Ok(rows);
+        }
+        start = next;
+    }
+}
+
+impl Known {
+    fn last_verified(&self, at: &ClusterRef) -> Option<OffsetDateTime> {
+        let rows = self.rows.get(at)?.values().filter_map(RowRead::row);
+        rows.filter_map(|row| row.verified_at).min()
+    }
+
+    fn role_of(&self, arn: &RoleArn) -> RoleState {
+        match &self.roles {
+            Ok(roles) => {
+                roles.get(arn.as_str()).map_or(RoleState::Absent, |role| of_arn(&RoleState::Present(role.clone()), arn))
+            }
+            Err(because) => RoleState::Unreadable(because.clone()),
+        }
+    }
+
+    fn row(&self, at: &ClusterRef, principal: &str) -> RowRead {
+        self.rows.get(at).and_then(|rows| rows.get(principal)).cloned().unwrap_or(RowRead::Absent)
+    }
+
+    /// Whether the ledger saw an entry of this principal good with the ID that its role still has.
+    fn has_recorded_role(&self, at: &ClusterRef, principal: &str) -> bool {
+        let row = self.rows.get(at).and_then(|rows| rows.get(principal)).and_then(RowRead::row);
+        let role = self.roles.as_ref().ok().and_then(|roles| roles.get(principal));
+        matches!((row, role), (Some(row), Some(role))
+            if row.state == State::Recorded && row.role_id.as_ref() == Some(&role.id))
+    }
+}
+
+#[derive(Default)]
+struct View {
+    listed: BTreeSet<String>,
+    fresh: Vec<String>,
+    sightings: Vec<Sighting>,
+    blind: Vec<Fault>,
+}
+
+async fn cluster(run: &Run<'_>, at: &ClusterRef, known: &Known, trust_records: bool) -> Result<View, Fault> {
+    let Entries::Known(principals) = run.eks(&at.region).list_access_entries(&at.name).await? else {
+        return Ok(View::default());
+    };
+    let (fresh, look): (Vec<String>, Vec<String>) =
+        principals.iter().cloned().partition(|p| trust_records && known.has_recorded_role(at, p));
+    let mut view = View { listed: principals.into_iter().collect(), fresh, ..View::default() };
+    let mut looks = stream::iter(look)
+        .map(|principal| async move { (examine(run, at, &principal).await, principal) })
+        .buffer_unordered(ENTRIES_AT_ONCE);
+    while let Some((seen, principal)) = looks.next().await {
+        match seen {
+            Ok((Some(cluster), Some(entry))) if cluster.is_workable => {
+                let role = role_of_principal(known, &principal, &run.invocation.home);
+                let row = known.row(at, &principal);
+                let role_read_at = known.roles_read_at;
+                view.sightings.push(Sighting {
+                    at: at.clone(),
+                    cluster: Some(cluster),
+                    principal_arn: principal,
+                    entry: Some(entry),
+                    row,
+                    role,
+                    role_read_at,
+                });
+            }
+            Ok(_) => {}
+            Err(fault) => view.blind.push(fault),
+        }
+    }
+    Ok(view)
+}
+
+fn role_of_principal(known: &Known, principal: &str, home: &Home) -> RoleState {
+    match Principal::parse(principal) {
+        Principal::Role(arn) if arn.is_of(home) => known.role_of(&arn),
+        _ => RoleState::Unreadable("not a role of this account".to_owned()),
+    }
+}
+
+/// Writes down that the known entries were seen again, and forgets those that are gone.
+async fn remember(
+    run: &Run<'_>,
+    rows: Option<&BTreeMap<String, RowRead>>,
+    fresh: &[String],
+    listed: &BTreeSet<String>,
+) {
+    let Some(rows) = rows else { return };
+    let now = run.now();
+    let work = rows.iter().filter_map(|(principal, read)| {
+        let row = read.row().filter(|row| row.state == State::Recorded)?;
+        let is_gone = !listed.contains(principal);
+        let is_due = row.verified_at.is_none_or(|at| now - at > VERIFIED_LATELY);
+        (is_gone || (is_due && fresh.contains(principal))).then(|| (row.clone(), is_gone))
+    });
+    stream::iter(work)
+        .for_each_concurrent(ENTRIES_AT_ONCE, |(row, is_gone): (Row, bool)| async move {
+            // A record is a memory, not a truth: one that cannot be written costs another look.
+            if is_gone {
+                let _ = run.ledger().forget(&row).await;
+            } else {
+                let mut row = row;
+                row.verified_at = Some(now);
+                let _ = run.ledger().write(&mut row).await;
+            }
+        })
+        .await;
+}
+
+/// The unfinished repairs whose entries were not met.
+async fn unfinished(run: &Run<'_>, known: &Known, survey: &mut Survey) {
+    let met: BTreeSet<(ClusterRef, String)> =
+        survey.sightings.iter().map(|s| (s.at.clone(), s.principal_arn.clone())).collect();
+    for (at, rows) in &known.rows {
+        for (principal, read) in rows {
+            let is_met = met.contains(&(at.clone(), principal.clone()));
+            if read.open().is_none() || is_met || survey.is_blind_to(at) {
+                continue;
+            }
+            match examine(run, at, principal).await {
+                Ok((cluster, entry)) => survey.sightings.push(Sighting {
+                    at: at.clone(),
+                    cluster,
+                    principal_arn: principal.clone(),
+                    entry,
+                    row: read.clone(),
+                    role: role_of_principal(known, principal, &run.invocation.home),
+                    role_read_at: known.roles_read_at,
+                }),
+                Err(fault) => survey.blind_spots.push(BlindSpot::of(&at.region, Some(&at.name), &fault)),
+            }
+        }
+    }
+}
+
+/// Roles created within the day before the last quarter of an hour: their events should have arrived. Service-linked
+/// roles come by another call than `CreateRole`.
+fn created_lately(known: &Known, now: OffsetDateTime) -> usize {
+    let (from, to) = (now - time::Duration::days(1), now - time::Duration::minutes(15));
+    known
+        .roles
+        .iter()
+        .flatten()
+        .filter(|(_, role)| !role.arn.is_service_linked() && role.created_at >= from && role.created_at <= to)
+        .count()
+}
+
+/// Reads a case's role by itself: a list may be older than the change it is to justify.
+pub async fn reread_role(run: &Run<'_>, sighting: &mut Sighting) {
+    let Some(arn) = RoleArn::parse(&sighting.principal_arn).filter(|arn| arn.is_of(&run.invocation.home)) else {
+        return;
+    };
+    sighting.role_read_at = run.now();
+    sighting.role = of_arn(&run.app.aws.get_role(arn.name()).await, &arn);
+}

@@ -1,0 +1,138 @@
+//! The pass over Regions and clusters for named roles: one `ListClusters` per Region, one EKS call per cluster, and
+//! the rest only for clusters that hold a match.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::{BlindSpot, Examined, Scope, Subject};
+use crate::app::Run;
+use crate::aws::eks::Entries;
+use crate::aws::fault::{Fault, FaultKind};
+use crate::model::{Cluster, ClusterRef, Region, RoleArn};
+
+/// What one pass saw.
+#[derive(Debug, Default)]
+pub(super) struct Pass {
+    pub(super) clusters: usize,
+    pub(super) found: Vec<Found>,
+    pub(super) blind_spots: Vec<BlindSpot>,
+}
+
+/// A matching entry.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) cluster: Cluster,
+    pub(super) examined: Examined,
+}
+
+/// Looks through all clusters of the Regions, each within `time`.
+pub(super) async fn look(
+    run: &Run<'_>,
+    regions: &[Region],
+    scope: &Scope,
+    subjects: &[Subject],
+    time: Duration,
+) -> Pass {
+    let ends = tokio::time::Instant::now() + time;
+    let views = join_all(regions.iter().map(|region| look_in_region(run, region, scope, subjects, ends))).await;
+    views.into_iter().fold(Pass::default(), |mut all, view| {
+        all.clusters += view.clusters;
+        all.found.extend(view.found);
+        all.blind_spots.extend(view.blind_spots);
+        all
+    })
+}
+
+async fn look_in_region(
+    run: &Run<'_>,
+    region: &Region,
+    scope: &Scope,
+    subjects: &[Subject],
+    ends: tokio::time::Instant,
+) -> Pass {
+    let mut pass = Pass::default();
+    let clusters = match clusters_of(run, region, scope, ends).await {
+        Ok(clusters) => clusters,
+        Err(fault) => {
+            pass.blind_spots.push(BlindSpot::of(region, None, &fault));
+            return pass;
+        }
+    };
+    pass.clusters = clusters.len();
+    let looks = clusters.iter().map(|cluster| async move {
+        let look = look_in_cluster(run, cluster, subjects);
+        let seen = tokio::time::timeout_at(ends, look).await.unwrap_or_else(|_| Err(out_of_time()));
+        (cluster, seen)
+    });
+    for (cluster, seen) in join_all(looks).await {
+        match seen {
+            Ok(found) => pass.found.extend(found),
+            Err(fault) => pass.blind_spots.push(BlindSpot::of(region, Some(&cluster.name), &fault)),
+        }
+    }
+    pass
+}
+
+/// The clusters of a Region that are asked for; a named one is not looked up, since its own calls tell.
+pub(super) async fn clusters_of(
+    run: &Run<'_>,
+    region: &Region,
+    scope: &Scope,
+    ends: tokio::time::Instant,
+) -> Result<Vec<ClusterRef>, Fault> {
+    if let Some(name) = &scope.cluster {
+        return Ok(vec![ClusterRef { region: region.clone(), name: name.clone() }]);
+    }
+    let list = async { run.eks(region).list_clusters().await };
+    tokio::time::timeout_at(ends, list).await.unwrap_or_else(|_| Err(out_of_time()))
+}
+
+pub(super) fn out_of_time() -> Fault {
+    Fault::timed_out("survey", "no answer within the time for looking")
+}
+
+async fn look_in_cluster(run: &Run<'_>, at: &ClusterRef, subjects: &[Subject]) -> Result<Vec<Found>, Fault> {
+    let eks = run.eks(&at.region);
+    let entries = if let [Subject { arn: Some(arn), .. }] = subjects {
+        match eks.describe_access_entry(&at.name, arn.as_str()).await? {
+            Entries::Known(entry) => entry.into_iter().collect(),
+            Entries::Unsupported => Vec::new(),
+        }
+    } else {
+        let Entries::Known(principals) = eks.list_access_entries(&at.name).await? else { return Ok(Vec::new()) };
+        let matching = principals.iter().filter(|principal| {
+            RoleArn::parse(principal).is_some_and(|arn| subjects.iter().any(|subject| subject.is_for(&arn)))
+        });
+        let described = matching.map(|principal| eks.describe_access_entry(&at.name, principal));
+        let mut entries = Vec::new();
+        for entry in join_all(described).await {
+            if let Entries::Known(Some(entry)) = entry? {
+                entries.push(entry);
+            }
+        }
+        entries
+    };
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let policies = join_all(entries.into_iter().map(|entry| async {
+        let listed = eks.list_associated_access_policies(&at.name, &entry.principal_arn, &entry.kind).await;
+        (entry, listed)
+    }));
+    let (cluster, entries) = futures::future::join(eks.describe_cluster(&at.name), policies).await;
+    // What access-entry calls do while a cluster is created or deleted is not documented: nothing is judged then.
+    let Some(cluster) = cluster?.filter(|cluster| cluster.is_workable) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for (entry, policies) in entries {
+        match policies {
+            Ok(policies) => {
+                found.push(Found { cluster: cluster.clone(), examined: Examined { entry, policies } });
+            }
+            // Deleted between the two calls.
+            Err(fault) if fault.kind == FaultKind::NotFound => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,77 @@
+//! The roles behind the names, read from IAM as they are now, with patience where IAM is visibly behind an event.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _};
+use time::OffsetDateTime;
+
+use super::{Creation, Subject};
+use crate::app::Run;
+use crate::model::{RoleArn, RoleState};
+
+/// IAM answers best a few at a time: its limits are per account and not published.
+const AT_ONCE: usize = 5;
+
+/// How long between two looks at a role that IAM does not show yet.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(3);
+
+/// Roles by lower-case name, with the moment they were asked for.
+pub(super) type Roles = BTreeMap<String, (RoleState, OffsetDateTime)>;
+
+/// Reads one role.
+pub(super) async fn read(run: &Run<'_>, name: &str) -> (RoleState, OffsetDateTime) {
+    let asked_at = run.now();
+    (run.app.aws.get_role(name).await, asked_at)
+}
+
+/// Reads many.
+pub(super) async fn read_all(run: &Run<'_>, names: impl IntoIterator<Item = String>) -> Roles {
+    stream::iter(names)
+        .map(|name| async move { (name.to_ascii_lowercase(), read(run, &name).await) })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await
+}
+
+/// Reads a role again while IAM shows less than the event of its creation told: nothing, or an older role. After
+/// `SETTLE_SECONDS` what IAM shows is what is judged: the event is a wake-up, not the truth.
+pub(super) async fn catch_up(
+    run: &Run<'_>,
+    subject: &Subject,
+    seen: (RoleState, OffsetDateTime),
+) -> (RoleState, OffsetDateTime) {
+    let Some(creation) = &subject.created else { return seen };
+    let Some(created_at) = creation.at else { return seen };
+    let patience = run.config().settle;
+    let give_up = (created_at + patience).min(run.now() + patience).min(run.survey_ends());
+    let mut seen = seen;
+    while is_behind(&seen.0, creation, created_at) {
+        if run.now() + BETWEEN_LOOKS > give_up {
+            return seen;
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        seen = read(run, &subject.name).await;
+    }
+    seen
+}
+
+/// Whether IAM shows an older state than the event's: the ID is another, and the role was there before.
+fn is_behind(state: &RoleState, creation: &Creation, created_at: OffsetDateTime) -> bool {
+    match state {
+        RoleState::Present(role) => {
+            creation.role_id.as_ref().is_some_and(|id| *id != role.id)
+                && role.created_at.unix_timestamp() < created_at.unix_timestamp()
+        }
+        RoleState::Absent => true,
+        RoleState::Unreadable(_) => false,
+    }
+}
+
+/// The state of the role of exactly this ARN: a role of the name under another path is another principal.
+pub(super) fn of_arn(state: &RoleState, arn: &RoleArn) -> RoleState {
+    match state {
+        RoleState::Present(role) if role.arn != *arn => RoleState::Absent,
+        state => state.clone(),
+    }
+}

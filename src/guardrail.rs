@@ -1,0 +1,309 @@
+//! Who may be given access without asking a person: the only maker of a [`Permit`], and so of any change.
+//!
+//! The threat: whoever may create roles could take a freed name and be handed its old access. So a repair needs a
+//! reason to believe that the new role is the old one's rightful successor: the entry gives little (`HOLD=privileged`),
+//! or a trusted creator made the very role that exists, or a person approved its ID. Any doubt holds.
+
+use crate::config::{Config, Hold, Mode};
+use crate::event::Creator;
+use crate::model::{Cluster, EntryType, Home, Role, RoleArn, RoleId, Snapshot};
+use crate::outcome::Reason;
+use crate::trust;
+
+/// The tag key whose value [`IGNORE_VALUE`] keeps this function's hands off an entry or a cluster.
+pub const IGNORE_KEY: &str = "access-entry-guard";
+/// See [`IGNORE_KEY`].
+pub const IGNORE_VALUE: &str = "ignore";
+
+/// Leave to change one entry, for one role ID. Only this module makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    role_id: RoleId,
+    grounds: String,
+}
+
+impl Permit {
+    /// The only role ID that the entry may be created for.
+    #[must_use]
+    pub fn role_id(&self) -> &RoleId {
+        &self.role_id
+    }
+
+    /// Why, in words: kept in the ledger.
+    #[must_use]
+    pub fn grounds(&self) -> &str {
+        &self.grounds
+    }
+}
+
+/// Why there is no permit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Held, whatever the mode.
+    Hold(Reason),
+    /// Everything is in order, but the mode only observes.
+    Observed,
+}
+
+/// Who asks for the change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// An event, the schedule, or a person without the right to approve.
+    Automatically {
+        /// The creator of a role, and the ID of the role created, where an event that may be believed told them.
+        creator: Option<(Creator, RoleId)>,
+    },
+    /// A person who may approve, for this role ID.
+    ByApprover {
+        /// The ID that the person looked at.
+        role_id: RoleId,
+    },
+}
+
+impl Asked {
+    /// Nobody in particular.
+    #[must_use]
+    pub fn automatically() -> Self {
+        Self::Automatically { creator: None }
+    }
+}
+
+/// What is asked: this entry, in this cluster, for this role.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The settings.
+    pub config: &'a Config,
+    /// Our account and partition.
+    pub home: &'a Home,
+    /// Whose entry it is.
+    pub principal: &'a RoleArn,
+    /// The entry as its owner had it.
+    pub snapshot: &'a Snapshot,
+    /// The cluster that it is in.
+    pub cluster: &'a Cluster,
+    /// The role as it is now.
+    pub role: &'a Role,
+    /// Who asks.
+    pub asked: &'a Asked,
+}
+
+/// Reviews a repair.
+///
+/// # Errors
+/// The [`Refusal`].
+pub fn review(request: Request<'_>) -> Result<Permit, Refusal> {
+    let Request { config, home, principal, snapshot, cluster, role, asked } = request;
+    tags(snapshot, cluster)?;
+    if role.arn != *principal || !principal.is_of(home) {
+        return Err(Refusal::Hold(Reason::CannotRecreate { because: "the role has another ARN".to_owned() }));
+    }
+    recreatable(principal, snapshot, cluster)?;
+    if config.ledger_table.is_none() {
+        return Err(Refusal::Hold(Reason::NoLedger));
+    }
+    let grounds = match asked {
+        Asked::ByApprover { role_id } if *role_id == role.id => "a person approved this role ID".to_owned(),
+        Asked::ByApprover { role_id } => {
+            return Err(Refusal::Hold(Reason::RoleChanged {
+                expected: role_id.to_string(),
+                present: role.id.to_string(),
+            }));
+        }
+        Asked::Automatically { creator } => {
+            patterns(config, principal, cluster)?;
+            unattended(config, home, snapshot, role, creator.as_ref())?
+        }
+    };
+    if config.mode == Mode::Observe {
+        return Err(Refusal::Observed);
+    }
+    Ok(Permit { role_id: role.id.clone(), grounds })
+}
+
+/// Reviews the continuation of an open row: for its role ID and no other, and only for what may be created at all.
+/// Budget and patterns may have changed meanwhile; mode and ignore tag count.
+///
+/// # Errors
+/// The [`Reason`] to hold.
+pub fn resume(config: &Config, row: &crate::ledger::Row, principal: &RoleArn, cluster: &Cluster) -> Result<(), Reason> {
+    if let Err(Refusal::Hold(reason)) = tags(&row.snapshot, cluster) {
+        return Err(reason);
+    }
+    if config.mode == Mode::Observe {
+        return Err(Reason::Observing);
+    }
+    match recreatable(principal, &row.snapshot, cluster) {
+        Err(Refusal::Hold(Reason::CannotRecreate { because })) => Err(Reason::LedgerRowInvalid { because }),
+        _ => Ok(()),
+    }
+}
+
+/// Reviews the removal of an entry whose role is gone. It grants nothing, so it needs no hold for privileges; what
+/// could not be created again is not removed.
+///
+/// # Errors
+/// The [`Refusal`].
+pub fn review_removal(
+    config: &Config,
+    principal: &RoleArn,
+    snapshot: &Snapshot,
+    cluster: &Cluster,
+) -> Result<(), Refusal> {
+    tags(snapshot, cluster)?;
+    recreatable(principal, snapshot, cluster)?;
+    patterns(config, principal, cluster)?;
+    if config.ledger_table.is_none() {
+        return Err(Refusal::Hold(Reason::NoLedger));
+    }
+    if config.mode == Mode::Observe {
+        return Err(Refusal::Observed);
+    }
+    Ok(())
+}
+
+/// The ignore tag, on the entry or its cluster.
+///
+/// # Errors
+/// Held, where it is set.
+pub fn tags(snapshot: &Snapshot, cluster: &Cluster) -> Result<(), Refusal> {
+    let is_set =
+        |tags: &std::collections::BTreeMap<String, String>| tags.get(IGNORE_KEY).is_some_and(|v| v == IGNORE_VALUE);
+    if is_set(&snapshot.tags) {
+        return Err(Refusal::Hold(Reason::IgnoreTag { on: "entry" }));
+    }
+    if is_set(&cluster.tags) {
+        return Err(Refusal::Hold(Reason::IgnoreTag { on: "cluster" }));
+    }
+    Ok(())
+}
+
+fn patterns(config: &Config, principal: &RoleArn, cluster: &Cluster) -> Result<(), Refusal> {
+    if !config.role_patterns.admits(principal.name(), principal.as_str()) {
+        return Err(Refusal::Hold(Reason::RolePattern));
+    }
+    let arn = format!(
+        "arn:{}:eks:{}:{}:cluster/{}",
+        principal.partition(),
+        cluster.at.region,
+        principal.account(),
+        cluster.at.name
+    );
+    if !config.cluster_patterns.admits(&cluster.at.name, &arn) {
+        return Err(Refusal::Hold(Reason::ClusterPattern));
+    }
+    Ok(())
+}
+
+fn unattended(
+    config: &Config,
+    home: &Home,
+    snapshot: &Snapshot,
+    role: &Role,
+    creator: Option<&(Creator, RoleId)>,
+) -> Result<String, Refusal> {
+    // Trust counts only where the role that exists is the very one that the event created.
+    if let Some((creator, created)) = creator
+        && *created == role.id
+        && config.trusts(creator)
+    {
+        return Ok(format!("created by the trusted {} ({})", creator.arn, creator.unique_id));
+    }
+    match config.hold {
+        Hold::None => Ok("HOLD=none".to_owned()),
+        Hold::All => Err(Refusal::Hold(Reason::HoldAll)),
+        Hold::Privileged => match privilege(home, snapshot, role) {
+            Some(because) => Err(Refusal::Hold(Reason::Privileged { because })),
+            None => Ok("not privileged".to_owned()),
+        },
+    }
+}
+
+/// What makes an entry one that a person should look at; `None` for one that gives little to whoever takes the name.
+fn privilege(home: &Home, snapshot: &Snapshot, role: &Role) -> Option<&'static str> {
+    let policy_is = |policy: &crate::model::AccessPolicy, name: &str| {
+        policy.policy_arn == format!("arn:{}:eks::aws:cluster-access-policy/{name}", home.partition)
+    };
+    match &snapshot.kind {
+        EntryType::Unknown(_) => Some("its type is unknown"),
+        EntryType::Standard => {
+            if snapshot.creation_username(&role.arn).is_some() {
+                return Some("it has a user name of its own, to which RBAC may give anything");
+            }
+            if !snapshot.kubernetes_groups.is_empty() {
+                return Some("it has Kubernetes groups, to which RBAC may give anything");
+            }
+            match snapshot.access_policies.as_slice() {
+                [only] if policy_is(only, "AmazonEKSViewPolicy") => None,
+                [] => Some("it has no access policy, so RBAC gives it its rights"),
+                _ => Some("it has an access policy other than AmazonEKSViewPolicy"),
+            }
+        }
+        node => {
+            if !snapshot.access_policies.iter().all(|policy| policy_is(policy, "AmazonEKSAutoNodePolicy")) {
+                return Some("it has an access policy that nodes do not need");
+            }
+            if !trust::admits_only_the_service_of(node, role.trust_policy.as_deref()) {
+                return Some("the role's trust policy admits others than the service that runs such nodes");
+            }
+            None
+        }
+    }
+}
+
+const RESERVED_PREFIXES: [&str; 5] = ["system:", "eks:", "aws:", "amazon:", "iam:"];
+
+/// Policies that only AWS may attach (EKS User Guide, "Review access policy permissions").
+const SERVICE_POLICIES: [&str; 11] = [
+    "AmazonEKSBlockStoragePolicy",
+    "AmazonEKSBlockStorageClusterPolicy",
+    "AmazonEKSComputePolicy",
+    "AmazonEKSComputeClusterPolicy",
+    "AmazonEKSHybridPolicy",
+    "AmazonEKSClusterInsightsPolicy",
+    "AmazonEKSEventPolicy",
+    "AmazonEKSNetworkingPolicy",
+    "AmazonEKSNetworkingClusterPolicy",
+    "AmazonEKSLoadBalancingPolicy",
+    "AmazonEKSLoadBalancingClusterPolicy",
+];
+
+/// Whether EKS would take the entry back: asked before anything is deleted.
+fn recreatable(principal: &RoleArn, snapshot: &Snapshot, cluster: &Cluster) -> Result<(), Refusal> {
+    let cannot = |because: String| Err(Refusal::Hold(Reason::CannotRecreate { because }));
+    if principal.is_service_linked() {
+        return cannot("its principal is a service-linked role".to_owned());
+    }
+    if cluster.role_arn == principal.as_str() {
+        return cannot("its principal is the cluster's own role".to_owned());
+    }
+    let is_reserved = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let names = snapshot.username.iter().chain(&snapshot.kubernetes_groups);
+    match &snapshot.kind {
+        EntryType::Unknown(kind) => return cannot(format!("type {kind} is unknown to this version")),
+        EntryType::Standard => {
+            if let Some(name) = names.clone().find(|name| is_reserved(name)) {
+                return cannot(format!("{name} has a prefix that EKS reserves"));
+            }
+        }
+        node => {
+            if let Some(name) = names.clone().find(|name| !name.is_empty() && !is_reserved(name)) {
+                return cannot(format!("{name} was set by its owner on a {} entry", node.as_str()));
+            }
+            if !node.has_policies() && !snapshot.access_policies.is_empty() {
+                return cannot(format!("{} entries have no access policies", node.as_str()));
+            }
+        }
+    }
+    let service_only = snapshot
+        .access_policies
+        .iter()
+        .map(crate::model::AccessPolicy::name)
+        .find(|name| SERVICE_POLICIES.contains(name));
+    match service_only {
+        Some(name) => cannot(format!("only AWS may attach {name}")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,353 @@
+//! The table of contents: classify, survey, judge, repair, report. Every trigger takes the same path; what differs is
+//! which roles are looked for, and what may be done.
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::app::{App, Run};
+use crate::discovery::{self, Creation, Scope, Subject, Survey, reread_role};
+use crate::error::Error;
+use crate::event::{
+    BatchContent, BatchRecord, Command, Invocation, RoleChange, RoleEvent, Trigger, authorize, classify,
+};
+use crate::inventory;
+use crate::metrics;
+use crate::repair::{Case, Purpose, attend};
+use crate::report::Report;
+use crate::verdict::{Verdict, judge};
+
+/// Until which delivery a record is asked for again because of a blind spot that may pass.
+const DELIVERIES_FOR_BLIND_SPOTS: u32 = 3;
+
+/// What Lambda says about an invocation.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The invoked function's ARN, with its qualifier.
+    pub function_arn: String,
+    /// Lambda's ID of the request.
+    pub request_id: String,
+    /// When Lambda ends it.
+    pub deadline: OffsetDateTime,
+}
+
+/// Answers one invocation.
+///
+/// # Errors
+/// An [`Error`] where the payload cannot be followed, or a retry has something left to do; the report and the metrics
+/// are published before.
+pub async fn handle(app: &App, payload: &Value, call: Call) -> Result<Value, Error> {
+    let started = app.now();
+    let invocation = Invocation::new(call.function_arn, call.request_id)
+        .map_err(|error| Error::UnreadableFunctionArn(error.to_string()))?;
+    let trigger = classify(payload, &invocation)?;
+    if let Trigger::Command(command) = &trigger {
+        authorize(command, &invocation)?;
+    }
+    let is_sweep = matches!(&trigger, Trigger::Command(Command::Sweep { .. }));
+    let owner = format!("{:032x}", fastrand::u128(..));
+    let run = Run::new(app, &invocation, call.deadline, owner, is_sweep);
+    let plan = match Plan::of(trigger, app, &invocation) {
+        Next::Answer(report) => {
+            report.log_lines().iter().for_each(|line| app.log_line(line));
+            return Ok(report.to_value());
+        }
+        Next::List(filter) => return inventory::list(&run, filter).await,
+        Next::Work(plan) => *plan,
+    };
+
+    let survey = plan.survey(&run).await?;
+    let cases = plan.judge(&run, &survey).await;
+    let cases = attend(&run, cases, &plan.purpose).await;
+    publish(&run, plan, survey, cases, started).await
+}
+
+enum Next {
+    Answer(Box<Report>),
+    List(inventory::Filter),
+    Work(Box<Plan>),
+}
+
+/// What an invocation sets out to do.
+#[derive(Debug)]
+struct Plan {
+    report: Report,
+    look_for: LookFor,
+    scope: Scope,
+    purpose: Purpose,
+    /// The events that came with it, for the metric and the report.
+    events: Vec<RoleEvent>,
+    records: Vec<BatchRecord>,
+    /// A person asked for exactly this entry: not finding it is a finding.
+    named: bool,
+}
+
+#[derive(Debug, PartialEq)]
+enum LookFor {
+    Roles(Vec<Subject>),
+    All { trust_records: bool },
+}
+
+impl Plan {
+    fn of(trigger: Trigger, app: &App, invocation: &Invocation) -> Next {
+        let mode = app.config.mode.as_str();
+        let report = |trigger| Report::new(invocation, trigger, mode);
+        match trigger {
+            Trigger::Ignored { reason } => Next::Answer(Box::new(report("ignored").ignored(reason))),
+            Trigger::Role(event) => {
+                let trigger = match event.change {
+                    RoleChange::Created { .. } => "roleCreated",
+                    RoleChange::Deleted { .. } => "roleDeleted",
+                };
+                let report = report(trigger).of_event(event.event_id.clone());
+                Next::Work(Box::new(Self::for_events(report, vec![event], Vec::new())))
+            }
+            Trigger::Batch(records) => {
+                let events = records
+                    .iter()
+                    .filter_map(|record| match &record.content {
+                        Ok(BatchContent::Role(event)) => Some(event.clone()),
+                        _ => None,
+                    })
+                    .collect();
+                Next::Work(Box::new(Self::for_events(report("batch"), events, records)))
+            }
+            Trigger::Command(command) => {
+                let trigger = if matches!(command, Command::Sweep { .. }) { "sweep" } else { "command" };
+                Self::for_command(command, report(trigger))
+            }
+        }
+    }
+
+    fn for_events(report: Report, events: Vec<RoleEvent>, records: Vec<BatchRecord>) -> Self {
+        let mut subjects: Vec<Subject> = Vec::new();
+        for event in &events {
+            let subject = subject_of(event);
+            if !subjects.contains(&subject) {
+                subjects.push(subject);
+            }
+        }
+        let creators = events
+            .iter()
+            .filter_map(|event| match (&event.creator, &event.change) {
+                (Some(creator), RoleChange::Created { role_id: Some(id), .. }) => Some((creator.clone(), id.clone())),
+                _ => None,
+            })
+            .collect();
+        let look_for = LookFor::Roles(subjects);
+        let purpose = Purpose::Act { creators };
+        Self { report, look_for, scope: Scope::default(), purpose, events, records, named: false }
+    }
+
+    fn for_command(command: Command, report: Report) -> Next {
+        let report = report.of_command(command.name());
+        let act = || Purpose::Act { creators: Vec::new() };
+        let (look_for, scope, purpose) = match command {
+            Command::Inventory { principal, cluster_name: cluster, region, next_token } => {
+                return Next::List(inventory::Filter { principal, cluster, region, next_token });
+            }
+            Command::Check { principal, cluster_name: cluster, region } => {
+                let look_for = principal.map_or(LookFor::All { trust_records: false }, |arn| role(&arn));
+                (look_for, Scope { region, cluster }, Purpose::Check)
+            }
+            Command::Sweep { cluster_name: cluster, region } => {
+                (LookFor::All { trust_records: true }, Scope { region, cluster }, act())
+            }
+            Command::Repair { principal, cluster_name: cluster, region } => {
+                (role(&principal), Scope { region, cluster }, act())
+            }
+            Command::Approve { principal, cluster, role_id } => (
+                role(&principal),
+                Scope { region: Some(cluster.region), cluster: Some(cluster.name) },
+                Purpose::Approve { role_id },
+            ),
+            Command::Restore { principal, cluster, role_id } => (
+                role(&principal),
+                Scope { region: Some(cluster.region), cluster: Some(cluster.name) },
+                Purpose::Restore { role_id },
+            ),
+        };
+        let named = scope.cluster.is_some() && matches!(look_for, LookFor::Roles(_));
+        Next::Work(Box::new(Self { report, look_for, scope, purpose, events: Vec::new(), records: Vec::new(), named }))
+    }
+
+    async fn survey(&self, run: &Run<'_>) -> Result<Survey, Error> {
+        let mut survey = match &self.look_for {
+            LookFor::Roles(subjects) if subjects.is_empty() => Survey::default(),
+            LookFor::Roles(subjects) => discovery::survey(run, subjects, &self.scope).await?,
+            LookFor::All { trust_records } => discovery::survey_all(run, &self.scope, *trust_records).await?,
+        };
+        if let (LookFor::Roles(subjects), true) = (&self.look_for, self.named)
+            && survey.sightings.is_empty()
+            && survey.blind_spots.is_empty()
+        {
+            survey.sightings.extend(discovery::named_but_not_found(run, &subjects[0], &self.scope).await);
+        }
+        Ok(survey)
+    }
+
+    async fn judge(&self, run: &Run<'_>, survey: &Survey) -> Vec<Case> {
+        let home = &run.invocation.home;
+        let mut cases = Vec::new();
+        for sighting in &survey.sightings {
+            let mut sighting = sighting.clone();
+            let mut verdict = judge(&sighting, home);
+            // A list of roles is no ground for a change, nor for calling one gone.
+            let from_list = matches!(self.look_for, LookFor::All { .. });
+            if from_list && matches!(verdict, Verdict::Stale(_) | Verdict::Orphaned | Verdict::Missing) {
+                reread_role(run, &mut sighting).await;
+                verdict = judge(&sighting, home);
+            }
+            cases.push(Case::new(sighting, verdict));
+        }
+        cases
+    }
+}
+
+fn role(arn: &crate::model::RoleArn) -> LookFor {
+    LookFor::Roles(vec![Subject { name: arn.name().to_owned(), arn: Some(arn.clone()), created: None }])
+}
+
+fn subject_of(event: &RoleEvent) -> Subject {
+    match &event.change {
+        RoleChange::Created { arn, role_id } => Subject {
+            name: arn.name().to_owned(),
+            arn: Some(arn.clone()),
+            created: Some(Creation { role_id: role_id.clone(), at: event.event_time }),
+        },
+        RoleChange::Deleted { role_name } => Subject { name: role_name.clone(), arn: None, created: None },
+    }
+}
+
+async fn publish(
+    run: &Run<'_>,
+    plan: Plan,
+    survey: Survey,
+    cases: Vec<Case>,
+    started: OffsetDateTime,
+) -> Result<Value, Error> {
+    let app = run.app;
+    let mut data = metrics::of_invocation(&cases, survey.blind_spots.len(), plan.events.len());
+    for at in &survey.known_fresh_in {
+        if !cases.iter().any(|case| case.sighting.at == *at) {
+            data.push(metrics::of_cluster(at, 0));
+        }
+    }
+    if run.is_sweep {
+        let silent = is_event_path_silent(run, survey.roles_created_lately).await;
+        data.extend(metrics::of_sweep(&cases, survey.not_reached, silent));
+    }
+    if survey.regions > 0 {
+        let namespace = &app.config.metric_namespace;
+        if let Err(fault) = app.aws.put_metric_data(namespace, run.now(), &data).await {
+            tracing::warn!(error = %fault, "metrics go out in the log instead");
+            metrics::embedded(namespace, run.now(), &data).iter().for_each(|line| app.log_line(line));
+        }
+    }
+    let failures = failed_records(&plan, &survey, &cases);
+    let verdict_on_all = incomplete(&plan, &survey, &cases, run.is_sweep);
+    let creators: Vec<(&str, &str)> = plan.events.iter().filter_map(created_by).collect();
+    let examined = cases.len() + survey.known_fresh;
+    let shown = if run.is_sweep {
+        cases
+            .into_iter()
+            .filter(|case| {
+                !matches!(case.verdict, Verdict::Fresh(_)) || case.outcome != crate::outcome::Outcome::nothing()
+            })
+            .collect()
+    } else {
+        cases
+    };
+    let millis = u64::try_from((run.now() - started).whole_milliseconds()).unwrap_or_default();
+    let report = plan
+        .report
+        .having_seen(survey.regions, survey.clusters, examined, survey.not_reached)
+        .with_cases(shown, run.invocation, &creators)
+        .with_blind_spots(&survey.blind_spots)
+        .with_batch_item_failures(failures)
+        .with_metrics(&data)
+        .having_taken(millis);
+    report.log_lines().iter().for_each(|line| app.log_line(line));
+    match verdict_on_all {
+        Some(summary) => Err(Error::RepairIncomplete(summary)),
+        None => Ok(report.to_value()),
+    }
+}
+
+fn created_by(event: &RoleEvent) -> Option<(&str, &str)> {
+    match (&event.change, &event.created_by) {
+        (RoleChange::Created { role_id: Some(id), .. }, Some(arn)) => Some((&id.0, arn)),
+        _ => None,
+    }
+}
+
+/// Why the invocation has to be retried, if so. A batch tells its records instead, and a sweep comes again by itself.
+fn incomplete(plan: &Plan, survey: &Survey, cases: &[Case], is_sweep: bool) -> Option<String> {
+    if is_sweep {
+        let saw_nothing = survey.clusters == 0 && cases.is_empty() && !survey.blind_spots.is_empty();
+        return saw_nothing.then(|| format!("The sweep could examine nothing: {}", spots(survey)));
+    }
+    if !plan.records.is_empty() {
+        return None;
+    }
+    let open: Vec<String> = cases
+        .iter()
+        .filter(|case| case.outcome.is_incomplete())
+        .map(|case| {
+            let reason = case.outcome.reason().map_or("", crate::outcome::Reason::label);
+            let Case { sighting, outcome, .. } = case;
+            format!("{} in {}: {} ({reason})", sighting.principal_arn, sighting.at, outcome.label())
+        })
+        .collect();
+    let passing = survey.blind_spots.iter().any(crate::discovery::BlindSpot::may_pass);
+    if open.is_empty() && !passing {
+        return None;
+    }
+    let mut summary = open.join("; ");
+    if passing {
+        if !summary.is_empty() {
+            summary.push_str("; ");
+        }
+        summary.push_str(&spots(survey));
+    }
+    summary.truncate(summary.floor_char_boundary(2000));
+    Some(summary)
+}
+
+fn spots(survey: &Survey) -> String {
+    let named = survey.blind_spots.iter().take(5).map(|spot| format!("{} {}", spot.region, spot.label()));
+    format!("{} blind spots ({})", survey.blind_spots.len(), named.collect::<Vec<_>>().join(", "))
+}
+
+/// The records of a batch that are to be delivered again.
+fn failed_records(plan: &Plan, survey: &Survey, cases: &[Case]) -> Vec<String> {
+    let passing = survey.blind_spots.iter().any(crate::discovery::BlindSpot::may_pass);
+    let failed = |record: &&BatchRecord| match &record.content {
+        Err(_) => true,
+        Ok(BatchContent::Ignored { .. }) => false,
+        Ok(BatchContent::Role(event)) => {
+            let name = subject_of(event).name;
+            let is_its = |case: &&Case| {
+                crate::model::RoleArn::parse(&case.sighting.principal_arn)
+                    .is_some_and(|arn| arn.name().eq_ignore_ascii_case(&name))
+            };
+            cases.iter().filter(is_its).any(|case| case.outcome.is_incomplete())
+                || (passing && record.receive_count <= DELIVERIES_FOR_BLIND_SPOTS)
+        }
+    };
+    plan.records.iter().filter(failed).map(|record| record.message_id.clone()).collect()
+}
+
+/// Whether roles were created and no event of it arrived within a day. `None` where that could not be asked.
+async fn is_event_path_silent(run: &Run<'_>, created: usize) -> Option<bool> {
+    if created == 0 {
+        return Some(false);
+    }
+    let (namespace, now) = (&run.config().metric_namespace, run.now());
+    match run.app.aws.metric_sum(namespace, metrics::EVENTS_RECEIVED, now - time::Duration::days(1), now).await {
+        Ok(sum) => Some(sum == 0.0),
+        Err(fault) => {
+            tracing::warn!(error = %fault, "whether events arrive could not be told");
+            None
+        }
+    }
+}

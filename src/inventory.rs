@@ -1,0 +1,107 @@
+//! Which role has access to which cluster, as what, since when and with which role ID: read from the ledger alone.
+
+use serde_json::{Value, json};
+
+use crate::app::Run;
+use crate::aws::dynamodb::{PageKey, key};
+use crate::error::Error;
+use crate::ledger::RowRead;
+use crate::ledger::row::{Row, rfc3339};
+use crate::model::{ClusterRef, Region, RoleArn};
+
+/// So many rows and no more to an answer: Lambda's may be 6 MB at most.
+const MOST: usize = 1000;
+
+/// What to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only this role's entries.
+    pub principal: Option<RoleArn>,
+    /// Only in clusters of this name.
+    pub cluster: Option<String>,
+    /// Only in this Region.
+    pub region: Option<Region>,
+    /// Where the page before ended.
+    pub next_token: Option<String>,
+}
+
+/// One page of the inventory.
+///
+/// # Errors
+/// [`Error::LedgerUnavailable`].
+pub async fn list(run: &Run<'_>, filter: Filter) -> Result<Value, Error> {
+    if !run.ledger().is_kept() {
+        return Err(Error::LedgerUnavailable("LEDGER_TABLE is unset: there is no inventory to list.".to_owned()));
+    }
+    let unreadable = |because: String| Error::LedgerUnavailable(format!("The ledger could not be read ({because})."));
+    let mut listed = Vec::new();
+    let mut next = None;
+    if let Some(role) = &filter.principal {
+        let rows = run.ledger().rows_of(role, run.now()).await.map_err(unreadable)?;
+        listed.extend(rows.into_iter().map(|(at, read)| (role.as_str().to_owned(), at, read)));
+    } else {
+        let mut start = filter.next_token.as_deref().and_then(page_of);
+        loop {
+            let (rows, following) = run.ledger().page(start, run.now()).await.map_err(unreadable)?;
+            listed.extend(rows);
+            next = following;
+            if next.is_none() || listed.len() >= MOST {
+                break;
+            }
+            start = next.clone();
+        }
+    }
+    let admits = |at: &ClusterRef| {
+        filter.cluster.as_ref().is_none_or(|name| *name == at.name)
+            && filter.region.as_ref().is_none_or(|region| *region == at.region)
+    };
+    let last = listed.last().map(|(principal, at, _)| format!("{principal} {at}"));
+    let items: Vec<Value> = listed
+        .into_iter()
+        .filter(|(_, at, _)| admits(at))
+        .map(|(principal, at, read)| item(&principal, &at, &read))
+        .collect();
+    let mut answer = json!({
+        "version": "1", "accountId": run.invocation.home.account, "requestId": run.invocation.request_id,
+        "trigger": "command", "command": "inventory", "inventory": items,
+    });
+    if next.is_some() {
+        answer["nextToken"] = json!(last);
+    }
+    Ok(answer)
+}
+
+/// A page token is the key of the last row that was listed: nothing in it is secret, and nothing is trusted.
+fn page_of(token: &str) -> Option<PageKey> {
+    let (principal, cluster) = token.split_once(' ')?;
+    Some(key(principal, cluster))
+}
+
+fn item(principal: &str, at: &ClusterRef, read: &RowRead) -> Value {
+    let mut item = json!({"region": at.region, "clusterName": at.name, "principalArn": principal});
+    match read {
+        RowRead::Row(row) => describe(&mut item, row),
+        RowRead::Invalid(because) => {
+            item["state"] = json!("invalid");
+            item["detail"] = json!(because);
+        }
+        RowRead::Absent | RowRead::Unavailable(_) => item["state"] = json!("expired"),
+    }
+    item
+}
+
+fn describe(item: &mut Value, row: &Row) {
+    item["state"] = json!(row.state);
+    item["type"] = json!(row.snapshot.kind);
+    item["username"] = json!(row.snapshot.username);
+    item["kubernetesGroups"] = json!(row.snapshot.kubernetes_groups);
+    item["accessPolicies"] = json!(row.snapshot.access_policies);
+    item["createdAt"] = json!(rfc3339(row.snapshot.created_at));
+    item["accessEntryArn"] = json!(row.access_entry_arn);
+    if let Some(id) = &row.role_id {
+        item["roleId"] = json!(id);
+    }
+    if let Some(at) = row.verified_at {
+        item["verifiedAt"] = json!(rfc3339(at));
+    }
+}

@@ -1,0 +1,218 @@
+//! The ledger: what was seen good, what is being repaired, what was removed on purpose. One DynamoDB row per entry.
+//!
+//! Whoever writes the table grants access, so a row is input like any other: [`Row::read`] checks account, partition,
+//! key and form anew, and `guardrail` what the row asks for. Every write is conditional on the version that was read;
+//! reads are strongly consistent. Without a table (`LEDGER_TABLE` unset) every row is absent and nothing is written.
+
+pub mod row;
+
+use time::OffsetDateTime;
+
+use crate::aws::Aws;
+use crate::aws::dynamodb::PageKey;
+use crate::aws::fault::{Fault, FaultKind};
+use crate::model::{ClusterRef, Home, RoleArn};
+pub use row::{Row, State};
+
+/// What a read of one row gave.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RowRead {
+    /// There is none.
+    Absent,
+    /// A row in order.
+    Row(Box<Row>),
+    /// A row that this function did not write, or that a later version of it wrote: left alone, and told.
+    Invalid(String),
+    /// The ledger could not be read.
+    Unavailable(String),
+}
+
+impl RowRead {
+    /// The row, where there is one in order.
+    #[must_use]
+    pub fn row(&self) -> Option<&Row> {
+        match self {
+            Self::Row(row) => Some(row),
+            Self::Absent | Self::Invalid(_) | Self::Unavailable(_) => None,
+        }
+    }
+
+    /// The row, where it is of an unfinished repair.
+    #[must_use]
+    pub fn open(&self) -> Option<&Row> {
+        self.row().filter(|row| row.state == State::Repairing)
+    }
+}
+
+/// Why a write did not happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotWritten {
+    /// Somebody else wrote the row first.
+    Overtaken,
+    /// DynamoDB refused or did not answer.
+    Unavailable(String),
+}
+
+impl From<Fault> for NotWritten {
+    fn from(fault: Fault) -> Self {
+        if fault.kind == FaultKind::ConditionFailed { Self::Overtaken } else { Self::Unavailable(fault.to_string()) }
+    }
+}
+
+/// The row whose repair was refused after its deletion: while it is there, nothing else is deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breaker {
+    /// Whose entry it is.
+    pub principal_arn: String,
+    /// In which cluster.
+    pub cluster: ClusterRef,
+    /// What was refused.
+    pub because: String,
+    version: u64,
+}
+
+const BREAKER_KEY: &str = "#breaker";
+
+/// One account's ledger.
+#[derive(Debug, Clone, Copy)]
+pub struct Ledger<'a> {
+    aws: &'a Aws,
+    table: Option<&'a str>,
+    home: &'a Home,
+}
+
+impl<'a> Ledger<'a> {
+    /// The ledger in this table; without a table it remembers nothing.
+    #[must_use]
+    pub fn new(aws: &'a Aws, table: Option<&'a str>, home: &'a Home) -> Self {
+        Self { aws, table, home }
+    }
+
+    /// Whether there is a table.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// All rows of a role, with the clusters they are for.
+    ///
+    /// # Errors
+    /// A sentence, where the table could not be read.
+    pub async fn rows_of(&self, role: &RoleArn, now: OffsetDateTime) -> Result<Vec<(ClusterRef, RowRead)>, String> {
+        let Some(table) = self.table else { return Ok(Vec::new()) };
+        let items = self.aws.query(table, role.as_str()).await.map_err(|fault| fault.to_string())?;
+        Ok(items
+            .into_iter()
+            .filter_map(|item| {
+                let cluster = ClusterRef::parse(item.get("cluster")?.as_str()?)?;
+                let read = Row::read(item, self.home, now);
+                Some((cluster, read))
+            })
+            .collect())
+    }
+
+    /// One row.
+    pub async fn row(&self, role: &str, cluster: &ClusterRef, now: OffsetDateTime) -> RowRead {
+        let Some(table) = self.table else { return RowRead::Absent };
+        match self.aws.get_item(table, role, &cluster.to_string()).await {
+            Ok(None) => RowRead::Absent,
+            Ok(Some(item)) => Row::read(item, self.home, now),
+            Err(fault) => RowRead::Unavailable(fault.to_string()),
+        }
+    }
+
+    /// One page of all rows, the breaker's left out, and where the next begins.
+    ///
+    /// # Errors
+    /// A sentence, where the table could not be read.
+    pub async fn page(
+        &self,
+        start: Option<PageKey>,
+        now: OffsetDateTime,
+    ) -> Result<(Vec<(String, ClusterRef, RowRead)>, Option<PageKey>), String> {
+        let Some(table) = self.table else { return Ok((Vec::new(), None)) };
+        let (items, next) = self.aws.scan_page(table, start).await.map_err(|fault| fault.to_string())?;
+        let rows = items
+            .into_iter()
+            .filter_map(|item| {
+                let principal = item.get("principalArn")?.as_str()?.to_owned();
+                let cluster = ClusterRef::parse(item.get("cluster")?.as_str()?)?;
+                let read = Row::read(item, self.home, now);
+                Some((principal, cluster, read))
+            })
+            .collect();
+        Ok((rows, next))
+    }
+
+    /// Writes a row over the version it was read with; on success the row carries its new version.
+    ///
+    /// # Errors
+    /// [`NotWritten`]; the row is then as it was.
+    pub async fn write(&self, row: &mut Row) -> Result<(), NotWritten> {
+        let Some(table) = self.table else { return Err(NotWritten::Unavailable("LEDGER_TABLE is unset".to_owned())) };
+        let read = (row.version > 0).then_some(row.version);
+        let next = Row { version: row.version + 1, ..row.clone() };
+        self.aws.put_item(table, &next.to_item(), read).await?;
+        *row = next;
+        Ok(())
+    }
+
+    /// Deletes a row, if nobody wrote it since it was read.
+    ///
+    /// # Errors
+    /// [`NotWritten`].
+    pub async fn forget(&self, row: &Row) -> Result<(), NotWritten> {
+        let Some(table) = self.table else { return Ok(()) };
+        self.aws.delete_item(table, &row.principal_arn, &row.cluster.to_string(), row.version).await?;
+        Ok(())
+    }
+
+    /// The breaker, if it stands.
+    ///
+    /// # Errors
+    /// A sentence, where the table could not be read.
+    pub async fn breaker(&self) -> Result<Option<Breaker>, String> {
+        let Some(table) = self.table else { return Ok(None) };
+        let item = self.aws.get_item(table, BREAKER_KEY, BREAKER_KEY).await.map_err(|fault| fault.to_string())?;
+        let Some(item) = item else { return Ok(None) };
+        let text = |name: &str| item.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let cluster = ClusterRef::parse(&text("trippedByCluster"))
+            .ok_or_else(|| "the breaker's row does not name a cluster; delete it by hand".to_owned())?;
+        Ok(Some(Breaker {
+            principal_arn: text("trippedByPrincipal"),
+            cluster,
+            because: text("because"),
+            version: item.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default(),
+        }))
+    }
+
+    /// Trips the breaker. A breaker that stands already is kept: the first refusal is the one to mend.
+    ///
+    /// # Errors
+    /// [`NotWritten::Unavailable`].
+    pub async fn trip(&self, row: &Row, because: &str, now: OffsetDateTime) -> Result<(), NotWritten> {
+        let Some(table) = self.table else { return Ok(()) };
+        let item = serde_json::json!({
+            "principalArn": BREAKER_KEY, "cluster": BREAKER_KEY, "state": "breaker", "schema": row::SCHEMA, "version": 1,
+            "trippedByPrincipal": row.principal_arn, "trippedByCluster": row.cluster.to_string(),
+            "because": because, "trippedAt": row::rfc3339(now),
+        });
+        let serde_json::Value::Object(item) = item else { return Ok(()) };
+        match self.aws.put_item(table, &item, None).await.map_err(NotWritten::from) {
+            Err(NotWritten::Overtaken) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Takes the breaker away: the repair that tripped it is done.
+    ///
+    /// # Errors
+    /// [`NotWritten::Unavailable`].
+    pub async fn reset(&self, breaker: &Breaker) -> Result<(), NotWritten> {
+        let Some(table) = self.table else { return Ok(()) };
+        match self.aws.delete_item(table, BREAKER_KEY, BREAKER_KEY, breaker.version).await.map_err(NotWritten::from) {
+            Err(NotWritten::Overtaken) => Ok(()),
+            other => other,
+        }
+    }
+}

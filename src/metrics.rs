@@ -1,0 +1,114 @@
+//! The counts that dashboards and alarms stand on, derived from the cases of an invocation.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+
+use crate::model::ClusterRef;
+use crate::outcome::{Outcome, Reason};
+use crate::repair::Case;
+
+/// One count to publish.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Datum {
+    /// The metric's name.
+    pub name: &'static str,
+    /// Names and values of its dimensions.
+    pub dimensions: Vec<(&'static str, String)>,
+    /// The count.
+    pub value: f64,
+}
+
+impl Datum {
+    fn total(name: &'static str, count: usize) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "counts of entries are far below 2^52")]
+        Self { name, dimensions: Vec::new(), value: count as f64 }
+    }
+}
+
+/// The metric that says how many entries do not let their role in.
+pub const VALIDATION_ERRORS: &str = "AccessEntryValidationErrors";
+/// The metric that counts the events that arrived.
+pub const EVENTS_RECEIVED: &str = "RoleEventsReceived";
+
+/// What every invocation that examined clusters publishes, zeros included. Ignored entries are in no count.
+#[must_use]
+pub fn of_invocation(cases: &[Case], blind_spots: usize, events: usize) -> Vec<Datum> {
+    let counted: Vec<&Case> = cases.iter().filter(|case| !is_ignored(case)).collect();
+    let count = |test: &dyn Fn(&Case) -> bool| counted.iter().filter(|case| test(case)).count();
+    let mut data = vec![
+        Datum::total(VALIDATION_ERRORS, count(&|case| case.verdict.is_error())),
+        Datum::total("AccessEntriesOrphaned", count(&|case| case.verdict.label() == "orphaned")),
+        Datum::total(
+            "AccessEntriesRepaired",
+            count(&|case| matches!(case.outcome, Outcome::Repaired | Outcome::Restored)),
+        ),
+        Datum::total("AccessEntriesHeld", count(&|case| matches!(case.outcome, Outcome::Held(_)))),
+        Datum::total(
+            "AccessEntryRepairFailures",
+            count(&|case| matches!(case.outcome, Outcome::Failed(_) | Outcome::Deferred { deletion_sent: true, .. })),
+        ),
+        Datum::total("BlindSpots", blind_spots),
+        Datum::total(EVENTS_RECEIVED, events),
+    ];
+    let mut by_cluster: BTreeMap<&ClusterRef, usize> = BTreeMap::new();
+    for case in counted {
+        *by_cluster.entry(&case.sighting.at).or_default() += usize::from(case.verdict.is_error());
+    }
+    data.extend(by_cluster.into_iter().map(|(at, errors)| of_cluster(at, errors)));
+    data
+}
+
+/// The validation errors of one cluster.
+#[must_use]
+pub fn of_cluster(at: &ClusterRef, errors: usize) -> Datum {
+    let dimensions = vec![("Region", at.region.to_string()), ("ClusterName", at.name.clone())];
+    Datum { dimensions, ..Datum::total(VALIDATION_ERRORS, errors) }
+}
+
+/// What sweeps publish besides.
+#[must_use]
+pub fn of_sweep(cases: &[Case], not_reached: usize, is_event_path_silent: Option<bool>) -> Vec<Datum> {
+    let unresolved = cases
+        .iter()
+        .filter(|case| !is_ignored(case) && case.verdict.is_error())
+        .filter(|case| !matches!(case.outcome, Outcome::Repaired | Outcome::Restored | Outcome::Removed(_)))
+        .count();
+    let mut data = vec![
+        Datum::total("AccessEntriesUnresolved", unresolved),
+        Datum::total("EntriesNotReached", not_reached),
+        Datum::total("SweepsCompleted", 1),
+    ];
+    data.extend(is_event_path_silent.map(|is| Datum::total("EventPathSilent", usize::from(is))));
+    data
+}
+
+fn is_ignored(case: &Case) -> bool {
+    matches!(case.outcome, Outcome::Held(Reason::IgnoreTag { .. }))
+}
+
+/// The same data as one log line in CloudWatch's embedded metric format, for when they cannot be sent
+/// (CloudWatch User Guide, "Specification: Embedded metric format").
+#[must_use]
+pub fn embedded(namespace: &str, at: OffsetDateTime, data: &[Datum]) -> Vec<Value> {
+    let mut by_dimensions: BTreeMap<&[(&'static str, String)], Vec<&Datum>> = BTreeMap::new();
+    for datum in data {
+        by_dimensions.entry(&datum.dimensions).or_default().push(datum);
+    }
+    let line = |(dimensions, data): (&[(&'static str, String)], Vec<&Datum>)| {
+        let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
+        let metrics: Vec<Value> = data.iter().map(|datum| json!({"Name": datum.name, "Unit": "Count"})).collect();
+        let millis = i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+        let mut line = Map::new();
+        line.insert(
+            "_aws".to_owned(),
+            json!({"Timestamp": millis, "CloudWatchMetrics": [
+                {"Namespace": namespace, "Dimensions": [names], "Metrics": metrics}]}),
+        );
+        line.extend(dimensions.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+        line.extend(data.iter().map(|datum| (datum.name.to_owned(), json!(datum.value))));
+        Value::Object(line)
+    };
+    by_dimensions.into_iter().map(line).collect()
+}

@@ -1,0 +1,427 @@
+//! One entry's repair: reads row, cluster, role and entry, takes the next step, and again, until they agree.
+//!
+//! | row | present state | step |
+//! |---|---|---|
+//! | deletion not sent | the entry of the row, the permitted role | rehearse, read again, note the deletion, delete |
+//! | | anything else | the owner was here: close the row, judge anew |
+//! | deletion sent | the deleted entry still shows | read again, then delete again |
+//! | | no entry, the permitted role | create; wait while EKS does not know the role |
+//! | | our creation | associate what is missing, verify, record |
+//! | | our creation, but the role was recreated once more | review for the new ID, start over with this entry |
+//! | | another entry | somebody else's: close the row |
+//! | | the role has another ID | delete what we created for it, review for the new ID; else hold, keep the row |
+//! | | role or cluster gone | archive the row, for a person |
+//!
+//! Every step can be repeated, so going on after a cut is the same code run again.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{Case, Crew, LEAST_FOR_A_DELETION, Purpose, Wait};
+use crate::discovery::{Examined, examine};
+use crate::guardrail::{self, Refusal};
+use crate::ledger::{NotWritten, Row, State};
+use crate::model::{Cluster, Role, RoleArn, RoleState};
+use crate::outcome::{Outcome, Reason};
+use crate::verdict::is_older;
+
+/// The state of the world, read just now.
+#[derive(Debug)]
+pub(super) struct Present {
+    pub(super) cluster: Option<Cluster>,
+    pub(super) entry: Option<Examined>,
+    pub(super) role: RoleState,
+}
+
+/// What a step leads to.
+pub(super) enum Flow {
+    /// Read and go on, after a pause.
+    Again(Duration),
+    /// This is the end of it for now.
+    End(Outcome, Fate),
+    /// The row is closed: judge the entry anew.
+    Anew,
+}
+
+/// What becomes of the row.
+pub(super) enum Fate {
+    /// It stays open.
+    Keep,
+    /// It is no longer needed.
+    Close,
+    /// It is put away for a person.
+    Archive,
+    /// It is written already.
+    Written,
+}
+
+/// A repair at work.
+pub(super) struct Work<'a> {
+    pub(super) crew: &'a Crew<'a>,
+    pub(super) principal: &'a RoleArn,
+    pub(super) row: Row,
+    pub(super) ends: OffsetDateTime,
+    /// The deletion was sent by this very piece of work, and every answer to it was clear.
+    pub(super) deletion_is_ours: bool,
+    pub(super) tries: u32,
+    pub(super) note: Option<String>,
+    pub(super) is_new: bool,
+}
+
+impl Crew<'_> {
+    /// Works on a row that this invocation has taken; `false` asks to judge anew.
+    pub(super) async fn converge(
+        &self,
+        case: &mut Case,
+        principal: &RoleArn,
+        row: Row,
+        opened_for: Option<&Examined>,
+    ) -> bool {
+        let run = self.run;
+        let before = row.access_entry_arn.clone();
+        let sent_at_first = row.deletion_sent_at;
+        let is_new = opened_for.is_some();
+        let ends = self.ends();
+        let mut work = Work { crew: self, principal, row, ends, deletion_is_ours: false, tries: 0, note: None, is_new };
+        let (outcome, fate) = loop {
+            if run.now() >= work.ends {
+                break (work.out_of_time(), Fate::Keep);
+            }
+            match work.step().await {
+                Flow::Again(pause) => tokio::time::sleep(pause.min(run.until(work.ends))).await,
+                Flow::End(outcome, fate) => break (outcome, fate),
+                Flow::Anew => {
+                    if let Err(outcome) = work.close().await {
+                        break (outcome, Fate::Written);
+                    }
+                    return false;
+                }
+            }
+        };
+        let outcome = work.end(outcome, fate).await;
+        case.note = work.note.take();
+        if outcome == Outcome::Repaired {
+            case.previous_entry_arn = Some(before);
+            if let Ok((cluster, entry)) = examine(run, &case.sighting.at, principal.as_str()).await {
+                case.sighting.cluster = cluster.or(case.sighting.cluster.take());
+                case.sighting.entry = entry;
+            }
+            if let RoleState::Present(role) = &case.sighting.role {
+                case.locked_out = Duration::try_from(run.now() - role.created_at).ok();
+            }
+            if sent_at_first.is_some_and(|at| run.now() - at > time::Duration::hours(1)) {
+                case.note = Some(
+                    "The deletion had been sent more than an hour before. If its owner deleted the entry on purpose \
+                     meanwhile, delete it again."
+                        .to_owned(),
+                );
+            }
+        }
+        case.outcome = outcome;
+        true
+    }
+}
+
+impl Work<'_> {
+    /// A growing pause with jitter, for what only needs time.
+    pub(super) fn pause(&mut self) -> Flow {
+        let base = 500u64 << self.tries.min(4);
+        self.tries += 1;
+        Flow::Again(Duration::from_millis(base + fastrand::u64(0..base / 2)))
+    }
+
+    pub(super) fn out_of_time(&self) -> Outcome {
+        let deletion_sent = self.row.deletion_sent_at.is_some();
+        Outcome::Deferred { reason: Reason::TooLittleTime, deletion_sent }
+    }
+
+    async fn read(&self) -> Result<Present, crate::aws::fault::Fault> {
+        let run = self.crew.run;
+        let (seen, role) = futures::future::join(
+            examine(run, &self.row.cluster, self.principal.as_str()),
+            run.app.aws.get_role(self.principal.name()),
+        )
+        .await;
+        let (cluster, entry) = seen?;
+        let role = match role {
+            RoleState::Present(role) if role.arn != *self.principal => RoleState::Absent,
+            role => role,
+        };
+        Ok(Present { cluster, entry, role })
+    }
+
+    async fn step(&mut self) -> Flow {
+        let present = match self.read().await {
+            Ok(present) => present,
+            Err(fault) if fault.may_pass() => return self.pause(),
+            Err(fault) => return self.failed(&fault.to_string()),
+        };
+        let cluster = match &present.cluster {
+            Some(cluster) if cluster.created_at == self.row.cluster_created_at => cluster.clone(),
+            // Never restored in a later cluster of the name without a person.
+            _ if self.row.deletion_sent_at.is_some() => {
+                return Flow::End(Outcome::Removed(Reason::ClusterGone), Fate::Archive);
+            }
+            _ => return Flow::Anew,
+        };
+        if let Err(Refusal::Hold(reason)) = guardrail::tags(&self.row.snapshot, &cluster) {
+            return Flow::End(Outcome::Held(reason), Fate::Keep);
+        }
+        let role = match present.role {
+            RoleState::Present(role) => role,
+            RoleState::Absent if self.row.deletion_sent_at.is_some() => return self.role_absent().await,
+            RoleState::Absent => return Flow::Anew,
+            RoleState::Unreadable(because) => return self.unreadable(&because),
+        };
+        self.row.role_absent_since = None;
+        match (self.row.deletion_sent_at, present.entry) {
+            (None, Some(entry)) => self.before_the_deletion(&cluster, &role, &entry).await,
+            (None, None) => Flow::Anew,
+            (Some(_), entry) => self.after_the_deletion(&cluster, &role, entry).await,
+        }
+    }
+
+    fn unreadable(&mut self, because: &str) -> Flow {
+        if self.tries < 5 { self.pause() } else { self.failed(because) }
+    }
+
+    /// AWS does not do what has to be done, but may another time.
+    pub(super) fn failed(&self, because: &str) -> Flow {
+        Flow::End(Outcome::Failed(Reason::AwsError { because: because.to_owned() }), Fate::Keep)
+    }
+
+    /// The role does not show. IAM answers eventually, so that counts only when it has not shown for a while.
+    async fn role_absent(&mut self) -> Flow {
+        let now = self.crew.run.now();
+        let since = match self.row.role_absent_since {
+            Some(since) => since,
+            None => {
+                self.row.role_absent_since = Some(now);
+                if let Err(flow) = self.write().await {
+                    return flow;
+                }
+                now
+            }
+        };
+        if now - since >= self.crew.run.config().settle {
+            return Flow::End(Outcome::Removed(Reason::RoleGone), Fate::Archive);
+        }
+        self.pause()
+    }
+
+    async fn before_the_deletion(&mut self, cluster: &Cluster, role: &Role, entry: &Examined) -> Flow {
+        if !self.is_as_it_was(role, entry) {
+            return Flow::Anew;
+        }
+        // What was reviewed when the row was opened may have changed: a trust policy, a tag.
+        if self.is_new
+            && let Err(Refusal::Hold(reason)) = self.crew.review(self.principal, entry, cluster, role)
+        {
+            return Flow::End(Outcome::Held(reason), Fate::Close);
+        }
+        if let Some(flow) = self.rehearse().await {
+            return flow;
+        }
+        let again = match self.read().await {
+            Ok(again) => again,
+            Err(fault) if fault.may_pass() => return self.pause(),
+            Err(fault) => return self.failed(&fault.to_string()),
+        };
+        let (RoleState::Present(role), Some(entry), Some(cluster)) = (&again.role, &again.entry, &again.cluster) else {
+            return Flow::Anew;
+        };
+        if !self.is_as_it_was(role, entry) || cluster.created_at != self.row.cluster_created_at {
+            return Flow::Anew;
+        }
+        if self.is_new
+            && let Err(Refusal::Hold(reason)) = self.crew.review(self.principal, entry, cluster, role)
+        {
+            return Flow::End(Outcome::Held(reason), Fate::Close);
+        }
+        if let Err(Refusal::Hold(reason)) = guardrail::tags(&self.row.snapshot, cluster) {
+            return Flow::End(Outcome::Held(reason), Fate::Keep);
+        }
+        let run = self.crew.run;
+        if self.crew.halted.load(Ordering::SeqCst) {
+            let by = "see the entry that is missing".to_owned();
+            return Flow::End(Outcome::Held(Reason::RecreationRefused { by }), Fate::Keep);
+        }
+        if run.until(run.deadline.min(self.ends)) < LEAST_FOR_A_DELETION {
+            return Flow::End(self.out_of_time(), Fate::Keep);
+        }
+        self.row.deletion_sent_at = Some(run.now());
+        if let Err(flow) = self.write().await {
+            return flow;
+        }
+        self.deletion_is_ours = true;
+        self.delete().await
+    }
+
+    /// Whether role and entry are those that the row was opened for.
+    fn is_as_it_was(&self, role: &Role, entry: &Examined) -> bool {
+        let now = entry.snapshot();
+        let same = if self.row.is_own_entry {
+            now.is_recreation_of(&self.row.snapshot, self.principal)
+        } else {
+            now == self.row.snapshot
+        };
+        Some(&role.id) == self.row.permitted_role_id.as_ref()
+            && entry.entry.arn == self.row.access_entry_arn
+            && is_older(&entry.entry, role.created_at)
+            && same
+    }
+
+    async fn after_the_deletion(&mut self, cluster: &Cluster, role: &Role, entry: Option<Examined>) -> Flow {
+        let is_permitted = Some(&role.id) == self.row.permitted_role_id.as_ref();
+        let Some(entry) = entry else {
+            return if is_permitted { self.create().await } else { self.other_role(cluster, role).await };
+        };
+        if entry.entry.arn == self.row.access_entry_arn {
+            if !is_permitted {
+                return self.other_role(cluster, role).await;
+            }
+            // A late read, or the deletion did not arrive.
+            return if self.tries < 3 { self.pause() } else { self.delete().await };
+        }
+        if !self.is_our_creation(&entry) {
+            return Flow::End(Outcome::None(Some(Reason::ReplacedByOther)), Fate::Close);
+        }
+        let is_stale = is_older(&entry.entry, role.created_at);
+        if !is_permitted && !is_stale {
+            // Bound to a role that nobody permitted.
+            return match self.delete_created(&entry.entry.arn).await {
+                Ok(()) => self.pause(),
+                Err(flow) => flow,
+            };
+        }
+        if is_stale {
+            // The role was recreated once more. Start over with this entry, for the new ID if that is permitted.
+            if let Err(flow) = self.permit_anew(cluster, role).await {
+                return flow;
+            }
+            self.row.access_entry_arn = entry.entry.arn;
+            self.row.is_own_entry = true;
+            self.row.forget_progress();
+            self.is_new = false;
+            return match self.write().await {
+                Ok(()) => Flow::Again(Duration::ZERO),
+                Err(flow) => flow,
+            };
+        }
+        self.complete(role, &entry).await
+    }
+
+    fn is_our_creation(&self, entry: &Examined) -> bool {
+        match &self.row.created_entry_arn {
+            Some(arn) => *arn == entry.entry.arn,
+            None => {
+                self.row.creation_sent_at.is_some()
+                    && entry.snapshot().is_recreation_of(&self.row.snapshot, self.principal)
+            }
+        }
+    }
+
+    /// The role has an ID that the row does not permit, and no entry is bound to it.
+    async fn other_role(&mut self, cluster: &Cluster, role: &Role) -> Flow {
+        match self.permit_anew(cluster, role).await {
+            Ok(()) => match self.write().await {
+                Ok(()) => Flow::Again(Duration::ZERO),
+                Err(flow) => flow,
+            },
+            Err(flow) => flow,
+        }
+    }
+
+    /// Reviews the snapshot for the role that is there now; without a permit the row stays, for a person.
+    async fn permit_anew(&mut self, cluster: &Cluster, role: &Role) -> Result<(), Flow> {
+        let asked = self.crew.asked(role);
+        let permit = match self.crew.review_for(self.principal, &self.row.snapshot, cluster, role, &asked) {
+            Ok(permit) => permit,
+            Err(Refusal::Observed) => return Err(Flow::End(Outcome::Held(Reason::Observing), Fate::Keep)),
+            Err(Refusal::Hold(Reason::IgnoreTag { on })) => {
+                return Err(Flow::End(Outcome::Held(Reason::IgnoreTag { on }), Fate::Keep));
+            }
+            Err(Refusal::Hold(_)) => {
+                let expected = self.row.permitted_role_id.as_ref().map(ToString::to_string).unwrap_or_default();
+                let reason = Reason::RoleChanged { expected, present: role.id.to_string() };
+                return Err(Flow::End(Outcome::Held(reason), Fate::Keep));
+            }
+        };
+        match self.crew.wait_for(role.created_at + self.crew.run.config().settle, role.created_at).await {
+            Wait::Over => {}
+            Wait::Waited if self.crew.run.now() < self.ends => return Err(Flow::Again(Duration::ZERO)),
+            Wait::Waited => return Err(Flow::End(self.out_of_time(), Fate::Keep)),
+            Wait::TooLong(reason) => {
+                return Err(Flow::End(Outcome::Deferred { reason, deletion_sent: true }, Fate::Keep));
+            }
+        }
+        self.row.permitted_role_id = Some(permit.role_id().clone());
+        self.row.grounds = Some(permit.grounds().to_owned());
+        Ok(())
+    }
+
+    /// Writes the row, still ours.
+    pub(super) async fn write(&mut self) -> Result<(), Flow> {
+        let deletion_sent = self.row.deletion_sent_at.is_some();
+        let ledger = self.crew.run.ledger();
+        ledger.write(&mut self.row).await.map_err(|problem| {
+            let reason = match problem {
+                NotWritten::Overtaken => Reason::LeaseTaken,
+                NotWritten::Unavailable(because) => Reason::LedgerUnavailable { because },
+            };
+            Flow::End(Outcome::Deferred { reason, deletion_sent }, Fate::Written)
+        })
+    }
+
+    /// Closes the row: back to what was recorded of the entry before, or away.
+    async fn close(&mut self) -> Result<(), Outcome> {
+        let ledger = self.crew.run.ledger();
+        let closed = if self.row.role_id.is_some() && !self.row.is_own_entry && self.row.deletion_sent_at.is_none() {
+            self.row.become_recorded();
+            ledger.write(&mut self.row).await
+        } else {
+            ledger.forget(&self.row).await
+        };
+        closed.map_err(|problem| {
+            Outcome::deferred(match problem {
+                NotWritten::Overtaken => Reason::LeaseTaken,
+                NotWritten::Unavailable(because) => Reason::LedgerUnavailable { because },
+            })
+        })
+    }
+
+    /// Leaves the row as its fate has it.
+    async fn end(&mut self, outcome: Outcome, fate: Fate) -> Outcome {
+        let run = self.crew.run;
+        if let Outcome::Failed(Reason::RecreationRefused { by }) = &outcome {
+            self.crew.halted.store(true, Ordering::SeqCst);
+            // A person's restore follows no deletion of ours; it must not stop the others.
+            let is_ours = !matches!(self.crew.purpose, Purpose::Restore { .. });
+            if is_ours && let Err(NotWritten::Unavailable(because)) = run.ledger().trip(&self.row, by, run.now()).await
+            {
+                self.note = Some(format!("The breaker could not be written ({because})."));
+            }
+        }
+        match fate {
+            Fate::Written => outcome,
+            Fate::Close => self.close().await.err().unwrap_or(outcome),
+            Fate::Keep => {
+                self.row.give_back();
+                // Not given back, the lease ends by itself.
+                let _ = self.write().await;
+                outcome
+            }
+            Fate::Archive => {
+                let because = outcome.reason().map_or("", Reason::label);
+                self.row.archive(because, run.now());
+                debug_assert_eq!(self.row.state, State::Archived, "archived rows are a person's");
+                match self.write().await {
+                    Err(Flow::End(outcome, _)) => outcome,
+                    _ => outcome,
+                }
+            }
+        }
+    }
+}

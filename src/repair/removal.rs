@@ -1,0 +1,95 @@
+//! Removal of an entry whose role is gone: the first half of a repair, with the ledger's archive for an end.
+//!
+//! A removal cannot be rehearsed, so what could not be created again is never removed; and the role has to stay away
+//! for `SETTLE_SECONDS`, by reads made after the entry was read.
+
+use super::{Case, Crew, Wait, held};
+use crate::discovery::Sighting;
+use crate::guardrail::{self, Refusal};
+use crate::ledger::{NotWritten, Row};
+use crate::model::{RoleArn, RoleState};
+use crate::outcome::{Outcome, Reason};
+
+impl Crew<'_> {
+    /// Archives and deletes an orphaned entry; `false` asks to judge anew.
+    pub(super) async fn remove(&self, case: &mut Case, principal: &RoleArn) -> bool {
+        let run = self.run;
+        let before = case.sighting.clone();
+        let (Some(cluster), Some(examined)) = (&before.cluster, &before.entry) else { return true };
+        match guardrail::review_removal(run.config(), principal, &examined.snapshot(), cluster) {
+            Ok(()) => {}
+            Err(Refusal::Observed) => {
+                case.outcome = Outcome::WouldRemove;
+                return true;
+            }
+            Err(refusal) => {
+                case.outcome = held(refusal);
+                return true;
+            }
+        }
+        if let Some(outcome) = self.may_not_begin() {
+            case.outcome = outcome;
+            return true;
+        }
+        // IAM answers eventually: one "no such role" may be a replica that lags.
+        if let Wait::TooLong(_) = self.wait_for(before.role_read_at + run.config().settle, run.now()).await {
+            case.outcome = Outcome::deferred(Reason::TooLittleTime);
+            return true;
+        }
+        let mut sighting = before.clone();
+        if let Err(outcome) = self.refresh(&mut sighting, principal).await {
+            case.outcome = outcome;
+            return true;
+        }
+        if !is_unchanged(&before, &sighting) {
+            return false;
+        }
+        let snapshot = examined.snapshot();
+        let mut row = Row::recorded(principal, &before.at, cluster.created_at, &examined.entry.arn, snapshot);
+        if let Some(there) = sighting.row.row() {
+            row.version = there.version;
+            row.role_id = there.role_id.clone();
+            row.verified_at = there.verified_at;
+        }
+        row.archive(Reason::RoleDeleted.label(), run.now());
+        row.deletion_sent_at = Some(run.now());
+        if let Err(problem) = run.ledger().write(&mut row).await {
+            case.outcome = Outcome::deferred(match problem {
+                NotWritten::Overtaken => Reason::LeaseTaken,
+                NotWritten::Unavailable(because) => Reason::LedgerUnavailable { because },
+            });
+            return true;
+        }
+        // Read once more: the role must be absent after the entry was last seen.
+        let role = run.app.aws.get_role(principal.name()).await;
+        if !is_absent(&role, principal) {
+            let _ = run.ledger().forget(&row).await;
+            return false;
+        }
+        case.outcome = match run.eks(&before.at.region).delete_access_entry(&before.at.name, principal.as_str()).await {
+            Ok(()) => Outcome::Removed(Reason::RoleDeleted),
+            Err(fault) if fault.kind == crate::aws::fault::FaultKind::NotFound => {
+                let _ = run.ledger().forget(&row).await;
+                Outcome::None(Some(Reason::DeletedByOwner))
+            }
+            Err(fault) => Outcome::Failed(Reason::AwsError { because: fault.to_string() }),
+        };
+        true
+    }
+}
+
+fn is_absent(role: &RoleState, principal: &RoleArn) -> bool {
+    match role {
+        RoleState::Absent => true,
+        RoleState::Present(role) => role.arn != *principal,
+        RoleState::Unreadable(_) => false,
+    }
+}
+
+fn is_unchanged(before: &Sighting, now: &Sighting) -> bool {
+    let same_cluster = match (&before.cluster, &now.cluster) {
+        (Some(before), Some(now)) => before.created_at == now.created_at && before.tags == now.tags,
+        _ => false,
+    };
+    same_cluster && now.role == RoleState::Absent && before.entry == now.entry && before.row == now.row
+}

@@ -1,0 +1,216 @@
+//! The single steps that change EKS: rehearse, delete, create, associate, verify. Each reads its own answer only;
+//! what an unclear one means is found out by reading the world again.
+
+use std::time::Duration;
+
+use super::converge::{Fate, Flow, Work};
+use crate::aws::eks::Entries;
+use crate::aws::fault::{Fault, FaultKind};
+use crate::discovery::Examined;
+use crate::model::{Role, RoleState};
+use crate::outcome::{Outcome, Reason};
+
+/// After a deletion or a creation, EKS may take a moment to show it.
+const A_MOMENT: Duration = Duration::from_millis(300);
+
+impl Work<'_> {
+    /// Sends the creation while the old entry stands: "in use" is the answer wanted. Then every association with its
+    /// present scope, which changes nothing and proves the permission. `None`: all is well, go on.
+    pub(super) async fn rehearse(&mut self) -> Option<Flow> {
+        let eks = self.crew.run.eks(&self.row.cluster.region);
+        let name = self.row.cluster.name.clone();
+        match eks.create_access_entry(&name, self.principal, &self.row.snapshot).await {
+            Ok(created) => {
+                // The owner had deleted the entry meanwhile.
+                if let Err(flow) = self.delete_created(&created.arn).await {
+                    return Some(flow);
+                }
+                return Some(Flow::End(Outcome::None(Some(Reason::DeletedByOwner)), Fate::Close));
+            }
+            Err(fault) if fault.kind == FaultKind::InUse => {}
+            Err(fault) => return Some(self.rehearsal_failed(&fault)),
+        }
+        if self.row.snapshot.access_policies.is_empty() {
+            return None;
+        }
+        // An association sets the scope, so it must be the owner's present one.
+        match eks.list_associated_access_policies(&name, self.principal.as_str(), &self.row.snapshot.kind).await {
+            Ok(policies) if self.row.is_own_entry || policies == self.row.snapshot.access_policies => {}
+            Ok(_) => return Some(Flow::Anew),
+            Err(fault) => return Some(self.rehearsal_failed(&fault)),
+        }
+        for policy in &self.row.snapshot.access_policies {
+            if let Err(fault) = eks.associate_access_policy(&name, self.principal.as_str(), policy).await {
+                if fault.kind == FaultKind::NotFound {
+                    return Some(Flow::Anew);
+                }
+                return Some(self.rehearsal_failed(&fault));
+            }
+        }
+        None
+    }
+
+    fn rehearsal_failed(&mut self, fault: &Fault) -> Flow {
+        if fault.is_unknown_principal() {
+            return if self.tries < 8 {
+                self.pause()
+            } else {
+                Flow::End(Outcome::deferred(Reason::PrincipalNotYetValid), Fate::Close)
+            };
+        }
+        if fault.may_pass() {
+            return if self.tries < 6 { self.pause() } else { self.failed(&fault.to_string()) };
+        }
+        if fault.kind == FaultKind::NotFound {
+            return Flow::Anew;
+        }
+        Flow::End(Outcome::Held(Reason::RehearsalRefused { by: fault.to_string() }), Fate::Close)
+    }
+
+    /// Deletes the entry of the row; the caller has just read that it is there.
+    pub(super) async fn delete(&mut self) -> Flow {
+        let eks = self.crew.run.eks(&self.row.cluster.region);
+        let deleted = eks.delete_access_entry(&self.row.cluster.name, self.principal.as_str()).await;
+        match deleted {
+            Ok(()) => Flow::Again(A_MOMENT),
+            Err(fault) if fault.kind == FaultKind::NotFound && self.deletion_is_ours => {
+                Flow::End(Outcome::None(Some(Reason::DeletedByOwner)), Fate::Close)
+            }
+            Err(fault) if fault.may_have_happened() => {
+                self.deletion_is_ours = false;
+                self.pause()
+            }
+            Err(fault) if fault.kind == FaultKind::Throttled => self.pause(),
+            Err(fault) if matches!(fault.kind, FaultKind::NotFound | FaultKind::InUse) => self.pause(),
+            // A clear refusal: the entry stands as it was.
+            Err(fault) if self.deletion_is_ours => {
+                let because = fault.to_string();
+                Flow::End(Outcome::Failed(Reason::AwsError { because }), Fate::Close)
+            }
+            Err(fault) => self.failed(&fault.to_string()),
+        }
+    }
+
+    /// Deletes an entry that we created and must not leave: its own ARN is read directly before.
+    pub(super) async fn delete_created(&mut self, created_arn: &str) -> Result<(), Flow> {
+        let eks = self.crew.run.eks(&self.row.cluster.region);
+        let name = self.row.cluster.name.clone();
+        for _ in 0..5 {
+            match eks.describe_access_entry(&name, self.principal.as_str()).await {
+                Ok(Entries::Known(Some(entry))) if entry.arn == created_arn => {}
+                Ok(_) => return Ok(()),
+                Err(fault) if !fault.may_pass() => return Err(self.failed(&fault.to_string())),
+                Err(_) => {
+                    tokio::time::sleep(A_MOMENT).await;
+                    continue;
+                }
+            }
+            match eks.delete_access_entry(&name, self.principal.as_str()).await {
+                Ok(()) => {
+                    self.row.created_entry_arn = None;
+                    self.row.creation_sent_at = None;
+                    return Ok(());
+                }
+                Err(fault) if fault.kind == FaultKind::NotFound => return Ok(()),
+                Err(fault) if fault.may_pass() => tokio::time::sleep(A_MOMENT).await,
+                Err(fault) => return Err(self.failed(&fault.to_string())),
+            }
+        }
+        Err(self.failed("what was just created could not be deleted again"))
+    }
+
+    /// Creates the entry, for the permitted role only: it is read directly before and directly after.
+    pub(super) async fn create(&mut self) -> Flow {
+        let run = self.crew.run;
+        if self.row.creation_sent_at.is_none() {
+            self.row.creation_sent_at = Some(run.now());
+            if let Err(flow) = self.write().await {
+                return flow;
+            }
+        }
+        match run.app.aws.get_role(self.principal.name()).await {
+            RoleState::Present(role) if self.is_permitted(&role) => {}
+            _ => return self.pause(),
+        }
+        let eks = run.eks(&self.row.cluster.region);
+        let name = self.row.cluster.name.clone();
+        match eks.create_access_entry(&name, self.principal, &self.row.snapshot).await {
+            Ok(created) => {
+                self.row.created_entry_arn = Some(created.arn.clone());
+                let after = run.app.aws.get_role(self.principal.name()).await;
+                if let RoleState::Present(role) = &after
+                    && !self.is_permitted(role)
+                {
+                    // Perhaps bound to a role that nobody permitted.
+                    if let Err(flow) = self.delete_created(&created.arn).await {
+                        return flow;
+                    }
+                }
+                match self.write().await {
+                    Ok(()) => {
+                        self.tries = 0;
+                        Flow::Again(Duration::ZERO)
+                    }
+                    Err(flow) => flow,
+                }
+            }
+            Err(fault) if fault.is_unknown_principal() => self.wait_for_principal(),
+            Err(fault) if fault.may_pass() || matches!(fault.kind, FaultKind::InUse | FaultKind::NotFound) => {
+                self.pause()
+            }
+            Err(fault) => Self::refused(&fault),
+        }
+    }
+
+    fn is_permitted(&self, role: &Role) -> bool {
+        role.arn == *self.principal && Some(&role.id) == self.row.permitted_role_id.as_ref()
+    }
+
+    fn wait_for_principal(&mut self) -> Flow {
+        let run = self.crew.run;
+        if run.until(self.ends) < Duration::from_secs(10) {
+            let reason = Reason::PrincipalNotYetValid;
+            return Flow::End(Outcome::Deferred { reason, deletion_sent: true }, Fate::Keep);
+        }
+        self.pause()
+    }
+
+    /// A refusal for good after a deletion.
+    fn refused(fault: &Fault) -> Flow {
+        Flow::End(Outcome::Failed(Reason::RecreationRefused { by: fault.to_string() }), Fate::Keep)
+    }
+
+    /// Our creation is there and bound to the permitted role: associates what is missing, and records.
+    pub(super) async fn complete(&mut self, role: &Role, entry: &Examined) -> Flow {
+        let run = self.crew.run;
+        let eks = run.eks(&self.row.cluster.region);
+        let missing: Vec<_> = self
+            .row
+            .snapshot
+            .access_policies
+            .iter()
+            .filter(|policy| !entry.policies.iter().any(|there| there.policy_arn == policy.policy_arn))
+            .cloned()
+            .collect();
+        if missing.is_empty() {
+            self.row = self.row.verified(&entry.entry.arn, entry.snapshot(), role.id.clone(), run.now());
+            return match self.write().await {
+                Ok(()) => Flow::End(Outcome::Repaired, Fate::Written),
+                Err(flow) => flow,
+            };
+        }
+        let mut refusal = None;
+        for policy in &missing {
+            match eks.associate_access_policy(&self.row.cluster.name, self.principal.as_str(), policy).await {
+                Ok(()) => {}
+                // 404: EKS does not show its own creation everywhere yet.
+                Err(fault) if fault.may_pass() || fault.kind == FaultKind::NotFound => return self.pause(),
+                Err(fault) => refusal = refusal.or(Some(fault)),
+            }
+        }
+        match refusal {
+            Some(fault) => Self::refused(&fault),
+            None => Flow::Again(Duration::ZERO),
+        }
+    }
+}

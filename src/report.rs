@@ -1,0 +1,317 @@
+//! What the function answers and logs: one report, its entries worst first, and the sentences for a person.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::discovery::BlindSpot;
+use crate::event::Invocation;
+use crate::ledger::row::rfc3339;
+use crate::metrics::Datum;
+use crate::model::{AccessPolicy, RoleState};
+use crate::outcome::{Outcome, Reason};
+use crate::repair::Case;
+use crate::verdict::Verdict;
+
+/// The most entries that one report carries: Lambda's answer may be 6 MB at most.
+const MOST_ENTRIES: usize = 5000;
+
+/// The function's answer.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    version: &'static str,
+    account_id: String,
+    request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<String>,
+    trigger: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<&'static str>,
+    mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    regions: usize,
+    clusters: usize,
+    entries_examined: usize,
+    entries_not_reached: usize,
+    entries: Vec<Entry>,
+    entries_omitted: usize,
+    blind_spots: Vec<Blind>,
+    batch_item_failures: Vec<Value>,
+    metrics: Map<String, Value>,
+    duration_ms: u64,
+}
+
+/// One entry of the report.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    region: String,
+    cluster_name: String,
+    principal_arn: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<&'static str>,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_role_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role_created_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role_created_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_entry_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_access_entry_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    kubernetes_groups: Vec<String>,
+    access_policies: Vec<AccessPolicy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locked_out_seconds: Option<u64>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Blind {
+    region: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster_name: Option<String>,
+    reason: &'static str,
+    detail: String,
+}
+
+impl Report {
+    /// An empty report of this invocation.
+    #[must_use]
+    pub fn new(invocation: &Invocation, trigger: &'static str, mode: &'static str) -> Self {
+        Self {
+            version: "1",
+            account_id: invocation.home.account.clone(),
+            request_id: invocation.request_id.clone(),
+            trigger,
+            mode,
+            ..Self::default()
+        }
+    }
+
+    /// The report of input that is not for us.
+    #[must_use]
+    pub fn ignored(mut self, reason: String) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// CloudTrail's ID of the event.
+    #[must_use]
+    pub fn of_event(mut self, id: Option<String>) -> Self {
+        self.event_id = id;
+        self
+    }
+
+    /// The command's name.
+    #[must_use]
+    pub fn of_command(mut self, name: &'static str) -> Self {
+        self.command = Some(name);
+        self
+    }
+
+    /// How much was looked at.
+    #[must_use]
+    pub fn having_seen(mut self, regions: usize, clusters: usize, entries: usize, not_reached: usize) -> Self {
+        self.regions = regions;
+        self.clusters = clusters;
+        self.entries_examined = entries;
+        self.entries_not_reached = not_reached;
+        self
+    }
+
+    /// The cases, worst first.
+    #[must_use]
+    pub fn with_cases(mut self, mut cases: Vec<Case>, invocation: &Invocation, creator: &Creators<'_>) -> Self {
+        cases.sort_by(|a, b| order(a).cmp(&order(b)));
+        self.entries_omitted = cases.len().saturating_sub(MOST_ENTRIES);
+        cases.truncate(MOST_ENTRIES);
+        self.entries = cases.iter().map(|case| Entry::of(case, invocation, creator)).collect();
+        self
+    }
+
+    /// What could not be seen.
+    #[must_use]
+    pub fn with_blind_spots(mut self, spots: &[BlindSpot]) -> Self {
+        self.blind_spots = spots
+            .iter()
+            .map(|spot| Blind {
+                region: spot.region.to_string(),
+                cluster_name: spot.cluster.clone(),
+                reason: spot.label(),
+                detail: spot.detail.clone(),
+            })
+            .collect();
+        self
+    }
+
+    /// The records that are to be delivered again.
+    #[must_use]
+    pub fn with_batch_item_failures(mut self, message_ids: Vec<String>) -> Self {
+        self.batch_item_failures = message_ids.into_iter().map(|id| json!({"itemIdentifier": id})).collect();
+        self
+    }
+
+    /// The counts, those without dimensions.
+    #[must_use]
+    pub fn with_metrics(mut self, data: &[Datum]) -> Self {
+        let totals = data.iter().filter(|datum| datum.dimensions.is_empty());
+        #[expect(clippy::cast_possible_truncation, reason = "counts")]
+        let totals = totals.map(|datum| (datum.name.to_owned(), json!(datum.value as i64)));
+        self.metrics = totals.collect();
+        self
+    }
+
+    /// How long it all took.
+    #[must_use]
+    pub fn having_taken(mut self, millis: u64) -> Self {
+        self.duration_ms = millis;
+        self
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// The log lines: the report, then each entry and blind spot, so that filters and queries reach them.
+    #[must_use]
+    pub fn log_lines(&self) -> Vec<Value> {
+        let line = |kind: &str, value: Value| {
+            let mut line = Map::new();
+            line.insert("kind".to_owned(), json!(kind));
+            line.insert("requestId".to_owned(), json!(self.request_id));
+            if let Value::Object(value) = value {
+                line.extend(value);
+            }
+            Value::Object(line)
+        };
+        let mut whole = self.to_value();
+        if let Some(whole) = whole.as_object_mut() {
+            whole.remove("entries");
+            whole.remove("blindSpots");
+        }
+        let entries = self.entries.iter().map(|entry| line("entry", json!(entry)));
+        let spots = self.blind_spots.iter().map(|spot| line("blindSpot", json!(spot)));
+        std::iter::once(line("report", whole)).chain(entries).chain(spots).collect()
+    }
+}
+
+fn order(case: &Case) -> (u8, &str, &str, &str) {
+    (case.verdict.rank(), &case.sighting.at.region.0, &case.sighting.at.name, &case.sighting.principal_arn)
+}
+
+/// Who created which role, by the events' own account: role ID and ARN.
+pub type Creators<'a> = [(&'a str, &'a str)];
+
+impl Entry {
+    fn of(case: &Case, invocation: &Invocation, creators: &Creators<'_>) -> Self {
+        let sighting = &case.sighting;
+        let role = sighting.role.role();
+        let snapshot = sighting.snapshot();
+        let entry = sighting.entry.as_ref().map(|examined| &examined.entry);
+        let created_by = role.and_then(|role| creators.iter().find(|(id, _)| *id == role.id.0));
+        Self {
+            region: sighting.at.region.to_string(),
+            cluster_name: sighting.at.name.clone(),
+            principal_arn: sighting.principal_arn.clone(),
+            kind: snapshot.as_ref().map(|snapshot| snapshot.kind.as_str().to_owned()),
+            verdict: case.verdict.label(),
+            evidence: case.verdict.evidence(),
+            outcome: case.outcome.label(),
+            reason: case.outcome.reason().map(Reason::label),
+            detail: detail(case),
+            remedy: remedy(case, invocation),
+            role_id: role.map(|role| role.id.to_string()),
+            previous_role_id: case.previous_role_id.as_ref().map(ToString::to_string),
+            role_created_at: role.map(|role| rfc3339(role.created_at)),
+            role_created_by: created_by.map(|(_, arn)| (*arn).to_owned()),
+            created_at: entry.map(|entry| rfc3339(entry.created_at)),
+            access_entry_arn: entry.map(|entry| entry.arn.clone()),
+            previous_access_entry_arn: case.previous_entry_arn.clone(),
+            username: snapshot.as_ref().and_then(|snapshot| snapshot.username.clone()),
+            kubernetes_groups: snapshot.as_ref().map(|snapshot| snapshot.kubernetes_groups.clone()).unwrap_or_default(),
+            access_policies: snapshot.map(|snapshot| snapshot.access_policies).unwrap_or_default(),
+            locked_out_seconds: case.locked_out.map(|time| time.as_secs()),
+        }
+    }
+}
+
+fn detail(case: &Case) -> Option<String> {
+    let sentence = match (&case.outcome, &case.verdict) {
+        (outcome, _) if outcome.reason().is_some() => outcome.reason().map(Reason::explain),
+        (Outcome::Repaired, _) => Some("The entry was deleted and created again for the role that exists.".to_owned()),
+        (Outcome::Restored, _) => Some("The entry was created from the ledger.".to_owned()),
+        (Outcome::WouldRepair, _) => Some("MODE=observe: it would be repaired in MODE=repair.".to_owned()),
+        (Outcome::WouldRemove, _) => Some("MODE=observe: it would be removed in MODE=repair.".to_owned()),
+        (Outcome::Reported, _) => Some(
+            "The role no longer exists. Delete the entry if it is not to come back; ON_ROLE_DELETED=remove does it."
+                .to_owned(),
+        ),
+        (Outcome::None(None), Verdict::Missing) => {
+            Some("There is no such entry in this cluster, and no unfinished repair of one.".to_owned())
+        }
+        _ => None,
+    };
+    match (sentence, &case.note) {
+        (Some(sentence), Some(note)) => Some(format!("{sentence} {note}")),
+        (sentence, note) => sentence.or_else(|| note.clone()),
+    }
+}
+
+/// The command to copy, for what waits for a person or failed.
+fn remedy(case: &Case, invocation: &Invocation) -> Option<String> {
+    let role_id = match &case.sighting.role {
+        RoleState::Present(role) => Some(role.id.to_string()),
+        RoleState::Absent | RoleState::Unreadable(_) => None,
+    };
+    let command = match &case.outcome {
+        Outcome::Held(reason) => match reason {
+            Reason::Privileged { .. }
+            | Reason::HoldAll
+            | Reason::RolePattern
+            | Reason::ClusterPattern
+            | Reason::RoleChanged { .. } => "approve",
+            Reason::RehearsalRefused { .. } | Reason::ChangedMeanwhile { .. } | Reason::RecreationRefused { .. } => {
+                "repair"
+            }
+            _ => "check",
+        },
+        Outcome::Failed(_) => "repair",
+        Outcome::Removed(Reason::RoleDeleted | Reason::RoleGone) => "restore",
+        _ => return None,
+    };
+    let sighting = &case.sighting;
+    let mut payload = json!({
+        "command": command, "principalArn": sighting.principal_arn,
+        "clusterName": sighting.at.name, "region": sighting.at.region,
+    });
+    let needs_right = matches!(command, "approve" | "restore");
+    if needs_right {
+        payload["roleId"] = json!(role_id.unwrap_or_else(|| "ID-OF-THE-ROLE".to_owned()));
+    }
+    let function = if needs_right { invocation.qualified("approve") } else { invocation.unqualified() };
+    Some(format!(
+        "aws lambda invoke --function-name {function} --cli-binary-format raw-in-base64-out --payload '{payload}' \
+         /dev/stdout"
+    ))
+}

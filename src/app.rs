@@ -22,7 +22,7 @@ pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
 const FOR_THE_REPORT: Duration = Duration::from_secs(3);
 
 /// The longest that the look at the clusters may take, slow Regions and all.
-const LONGEST_SURVEY: Duration = Duration::from_secs(60);
+const LONGEST_SURVEY: Duration = Duration::from_mins(1);
 
 /// One process of the function.
 pub struct App {

@@ -240,7 +240,9 @@ async fn publish(
         let namespace = &app.config.metric_namespace;
         if let Err(fault) = app.aws.put_metric_data(namespace, run.now(), &data).await {
             tracing::warn!(error = %fault, "metrics go out in the log instead");
-            metrics::embedded(namespace, run.now(), &data).iter().for_each(|line| app.log_line(line));
+            for line in &metrics::embedded(namespace, run.now(), &data) {
+                app.log_line(line);
+            }
         }
     }
     let failures = failed_records(&plan, &survey, &cases);

@@ -25,7 +25,7 @@ use crate::outcome::{Outcome, Reason};
 use crate::verdict::{Verdict, judge};
 
 /// An invocation works on one entry for at most so long.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_mins(2);
 
 /// No deletion is begun with less than this left: a new role can take half a minute until EKS knows it
 /// (hashicorp/terraform-provider-aws PR#35535), and the entry has to be back by then.
@@ -339,18 +339,12 @@ impl Crew<'_> {
             row.role_id = before.recorded_role_id(&examined.entry.arn, cluster.created_at).cloned();
             row.verified_at = row.role_id.is_some().then_some(before.verified_at).flatten();
         }
-        self.open(&mut row, &permit);
+        open(&mut row, &permit);
         if let Err(outcome) = self.take(&mut row, false).await {
             case.outcome = outcome;
             return true;
         }
         self.converge(case, principal, row, Some(examined)).await
-    }
-
-    fn open(&self, row: &mut Row, permit: &Permit) {
-        row.state = crate::ledger::State::Repairing;
-        row.permitted_role_id = Some(permit.role_id().clone());
-        row.grounds = Some(permit.grounds().to_owned());
     }
 
     /// Goes on with an unfinished repair.
@@ -424,7 +418,7 @@ impl Crew<'_> {
             row.expires_at = None;
         }
         row.role_absent_since = None;
-        self.open(&mut row, &permit);
+        open(&mut row, &permit);
         if let Err(outcome) = self.take(&mut row, true).await {
             case.outcome = outcome;
             return true;
@@ -558,6 +552,13 @@ impl Crew<'_> {
             Err(fault) => Err(Outcome::Failed(Reason::AwsError { because: fault.to_string() })),
         }
     }
+}
+
+/// Opens a row under a permit: for its role ID and no other.
+fn open(row: &mut Row, permit: &Permit) {
+    row.state = crate::ledger::State::Repairing;
+    row.permitted_role_id = Some(permit.role_id().clone());
+    row.grounds = Some(permit.grounds().to_owned());
 }
 
 fn held(refusal: Refusal) -> Outcome {

@@ -156,7 +156,7 @@ impl Work<'_> {
         let present = match self.read().await {
             Ok(present) => present,
             Err(fault) if fault.may_pass() => return self.pause(),
-            Err(fault) => return self.failed(&fault.to_string()),
+            Err(fault) => return Self::failed(&fault.to_string()),
         };
         let cluster = match &present.cluster {
             Some(cluster) if cluster.created_at == self.row.cluster_created_at => cluster.clone(),
@@ -184,27 +184,24 @@ impl Work<'_> {
     }
 
     fn unreadable(&mut self, because: &str) -> Flow {
-        if self.tries < 5 { self.pause() } else { self.failed(because) }
+        if self.tries < 5 { self.pause() } else { Self::failed(because) }
     }
 
     /// AWS does not do what has to be done, but may another time.
-    pub(super) fn failed(&self, because: &str) -> Flow {
+    pub(super) fn failed(because: &str) -> Flow {
         Flow::End(Outcome::Failed(Reason::AwsError { because: because.to_owned() }), Fate::Keep)
     }
 
     /// The role does not show. IAM answers eventually, so that counts only when it has not shown for a while.
     async fn role_absent(&mut self) -> Flow {
         let now = self.crew.run.now();
-        let since = match self.row.role_absent_since {
-            Some(since) => since,
-            None => {
-                self.row.role_absent_since = Some(now);
-                if let Err(flow) = self.write().await {
-                    return flow;
-                }
-                now
+        let since = self.row.role_absent_since.unwrap_or(now);
+        if self.row.role_absent_since.is_none() {
+            self.row.role_absent_since = Some(now);
+            if let Err(flow) = self.write().await {
+                return flow;
             }
-        };
+        }
         if now - since >= self.crew.run.config().settle {
             return Flow::End(Outcome::Removed(Reason::RoleGone), Fate::Archive);
         }
@@ -227,7 +224,7 @@ impl Work<'_> {
         let again = match self.read().await {
             Ok(again) => again,
             Err(fault) if fault.may_pass() => return self.pause(),
-            Err(fault) => return self.failed(&fault.to_string()),
+            Err(fault) => return Self::failed(&fault.to_string()),
         };
         let (RoleState::Present(role), Some(entry), Some(cluster)) = (&again.role, &again.entry, &again.cluster) else {
             return Flow::Anew;

@@ -59,7 +59,7 @@ impl Work<'_> {
             };
         }
         if fault.may_pass() {
-            return if self.tries < 6 { self.pause() } else { self.failed(&fault.to_string()) };
+            return if self.tries < 6 { self.pause() } else { Self::failed(&fault.to_string()) };
         }
         if fault.kind == FaultKind::NotFound {
             return Flow::Anew;
@@ -87,7 +87,7 @@ impl Work<'_> {
                 let because = fault.to_string();
                 Flow::End(Outcome::Failed(Reason::AwsError { because }), Fate::Close)
             }
-            Err(fault) => self.failed(&fault.to_string()),
+            Err(fault) => Self::failed(&fault.to_string()),
         }
     }
 
@@ -99,7 +99,7 @@ impl Work<'_> {
             match eks.describe_access_entry(&name, self.principal.as_str()).await {
                 Ok(Entries::Known(Some(entry))) if entry.arn == created_arn => {}
                 Ok(_) => return Ok(()),
-                Err(fault) if !fault.may_pass() => return Err(self.failed(&fault.to_string())),
+                Err(fault) if !fault.may_pass() => return Err(Self::failed(&fault.to_string())),
                 Err(_) => {
                     tokio::time::sleep(A_MOMENT).await;
                     continue;
@@ -113,10 +113,10 @@ impl Work<'_> {
                 }
                 Err(fault) if fault.kind == FaultKind::NotFound => return Ok(()),
                 Err(fault) if fault.may_pass() => tokio::time::sleep(A_MOMENT).await,
-                Err(fault) => return Err(self.failed(&fault.to_string())),
+                Err(fault) => return Err(Self::failed(&fault.to_string())),
             }
         }
-        Err(self.failed("what was just created could not be deleted again"))
+        Err(Self::failed("what was just created could not be deleted again"))
     }
 
     /// Creates the entry, for the permitted role only: it is read directly before and directly after.

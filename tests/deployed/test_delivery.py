@@ -8,6 +8,7 @@ import json
 import time
 
 import pytest
+from botocore.exceptions import ClientError
 
 from stack import Stack
 from world import Cluster, create_role, creation_event, recreate_role, sample
@@ -64,7 +65,11 @@ def stale_node(emulator, cluster, name: str) -> tuple[dict, dict]:
 
 
 def repaired(cluster, role: dict, stale: dict) -> bool:
-    return cluster.entry(role)["accessEntryArn"] != stale["accessEntryArn"]
+    try:
+        return cluster.entry(role)["accessEntryArn"] != stale["accessEntryArn"]
+    except ClientError:
+        # Looked at between the deletion and the creation.
+        return False
 
 
 def eventually(happens, seconds: float = 20):

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Case, Crew, LEAST_FOR_A_DELETION, Purpose, Wait};
+use super::crew::{Crew, Wait};
+use super::{Case, LEAST_FOR_A_DELETION, Purpose};
 use crate::discovery::{Examined, examine};
 use crate::guardrail::{self, Refusal};
 use crate::ledger::{NotWritten, Row, State};

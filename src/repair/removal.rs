@@ -3,7 +3,8 @@
 //! A removal cannot be rehearsed, so what could not be created again is never removed; and the role has to stay away
 //! for `SETTLE_SECONDS`, by reads made after the entry was read.
 
-use super::{Case, Crew, Wait, held};
+use super::Case;
+use super::crew::{Crew, Wait, held};
 use crate::discovery::Sighting;
 use crate::guardrail::{self, Refusal};
 use crate::ledger::{NotWritten, Row};

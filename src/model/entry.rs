@@ -1,0 +1,237 @@
+//! The access entry: its type, its policies, and the snapshot of all that its owner set.
+//!
+//! Knows what EKS takes on creation and what it makes up itself; decides nothing about whether an entry is good.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::RoleArn;
+
+/// The type of an access entry (EKS API Reference, `CreateAccessEntry`); decides what may be set on it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum EntryType {
+    /// For people and pipelines: user name, groups and access policies are the owner's.
+    Standard,
+    /// Self-managed or managed Linux nodes.
+    Ec2Linux,
+    /// Windows nodes.
+    Ec2Windows,
+    /// Auto Mode nodes; the only node type with access policies.
+    Ec2,
+    /// Fargate pods.
+    FargateLinux,
+    /// Hybrid nodes.
+    HybridLinux,
+    /// SageMaker `HyperPod` nodes.
+    HyperpodLinux,
+    /// A type newer than this code.
+    Unknown(String),
+}
+
+impl From<String> for EntryType {
+    fn from(text: String) -> Self {
+        // The EKS User Guide writes EC2_Windows in places.
+        match text.to_ascii_uppercase().as_str() {
+            "STANDARD" => Self::Standard,
+            "EC2_LINUX" => Self::Ec2Linux,
+            "EC2_WINDOWS" => Self::Ec2Windows,
+            "EC2" => Self::Ec2,
+            "FARGATE_LINUX" => Self::FargateLinux,
+            "HYBRID_LINUX" => Self::HybridLinux,
+            "HYPERPOD_LINUX" => Self::HyperpodLinux,
+            _ => Self::Unknown(text),
+        }
+    }
+}
+
+impl From<EntryType> for String {
+    fn from(kind: EntryType) -> Self {
+        kind.as_str().to_owned()
+    }
+}
+
+impl EntryType {
+    /// The name that the API uses.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Standard => "STANDARD",
+            Self::Ec2Linux => "EC2_LINUX",
+            Self::Ec2Windows => "EC2_WINDOWS",
+            Self::Ec2 => "EC2",
+            Self::FargateLinux => "FARGATE_LINUX",
+            Self::HybridLinux => "HYBRID_LINUX",
+            Self::HyperpodLinux => "HYPERPOD_LINUX",
+            Self::Unknown(text) => text,
+        }
+    }
+
+    /// Whether access policies can be associated: `STANDARD` and, by the user guide's Auto Mode pages, `EC2`.
+    #[must_use]
+    pub fn has_policies(&self) -> bool {
+        matches!(self, Self::Standard | Self::Ec2)
+    }
+
+    /// Whether user name and groups are EKS's own, and refused on creation.
+    #[must_use]
+    pub fn is_node(&self) -> bool {
+        !matches!(self, Self::Standard | Self::Unknown(_))
+    }
+}
+
+/// An access policy with the scope it is associated with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessPolicy {
+    /// `arn:aws:eks::aws:cluster-access-policy/…`.
+    pub policy_arn: String,
+    /// Where the policy applies, byte for byte as EKS gave it.
+    pub access_scope: AccessScope,
+}
+
+impl AccessPolicy {
+    /// The policy's name: the last part of its ARN.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.policy_arn.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// The scope of an associated access policy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessScope {
+    /// `cluster` or `namespace`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Namespaces, possibly with wildcards; empty for `cluster`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<String>,
+}
+
+/// An access entry as EKS describes it, without its policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessEntry {
+    /// Whom it is for.
+    pub principal_arn: String,
+    /// Its own ARN: ends in a value that is new with every creation, so it tells one creation from the next.
+    pub arn: String,
+    /// Milliseconds. The only date that says what the entry is bound to.
+    pub created_at: OffsetDateTime,
+    /// Moves with every change by its owner.
+    pub modified_at: Option<OffsetDateTime>,
+    /// What may be set on it.
+    pub kind: EntryType,
+    /// As described: generated where the owner set none.
+    pub username: Option<String>,
+    /// As described: EKS's own for node types.
+    pub groups: Vec<String>,
+    /// With the `aws:` tags that only AWS may set.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// The entry as its owner had it: all that a re-creation has to bring back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// The entry's type.
+    #[serde(rename = "type")]
+    pub kind: EntryType,
+    /// As described.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// As described, in EKS's order.
+    #[serde(default)]
+    pub kubernetes_groups: Vec<String>,
+    /// As described, `aws:` tags among them: they tell a person which stack owned the entry.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Every associated policy.
+    #[serde(default)]
+    pub access_policies: Vec<AccessPolicy>,
+    /// When the entry was created.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+impl Snapshot {
+    /// Takes what the owner set from a described entry and its policies.
+    #[must_use]
+    pub fn of(entry: &AccessEntry, mut policies: Vec<AccessPolicy>) -> Self {
+        policies.sort();
+        Self {
+            kind: entry.kind.clone(),
+            username: entry.username.clone(),
+            kubernetes_groups: entry.groups.clone(),
+            tags: entry.tags.clone(),
+            access_policies: policies,
+            created_at: entry.created_at,
+        }
+    }
+
+    /// The user name to send on creation: none for node types, and none where it is the one that EKS generates for
+    /// this role (EKS User Guide, "Create access entries"), so that it stays generated.
+    #[must_use]
+    pub fn creation_username(&self, role: &RoleArn) -> Option<&str> {
+        (self.kind == EntryType::Standard)
+            .then_some(self.username.as_deref())
+            .flatten()
+            .filter(|username| !is_generated_username(username, role))
+    }
+
+    /// The groups to send on creation: none for node types.
+    #[must_use]
+    pub fn creation_groups(&self) -> &[String] {
+        if self.kind == EntryType::Standard { &self.kubernetes_groups } else { &[] }
+    }
+
+    /// The tags to send on creation: all but those whose key begins with `aws:` in any spelling, which nobody but
+    /// AWS may set (EKS User Guide, "Tag basics").
+    #[must_use]
+    pub fn creation_tags(&self) -> BTreeMap<String, String> {
+        self.tags.iter().filter(|(key, _)| !is_aws_tag(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// Whether this entry could be the re-creation of that snapshot: what is sent on creation is the same, and its
+    /// policies are among the snapshot's.
+    #[must_use]
+    pub fn is_recreation_of(&self, original: &Snapshot, role: &RoleArn) -> bool {
+        let groups = |snapshot: &Snapshot| {
+            let mut groups = snapshot.creation_groups().to_vec();
+            groups.sort();
+            groups
+        };
+        self.kind == original.kind
+            && self.creation_username(role) == original.creation_username(role)
+            && groups(self) == groups(original)
+            && self.creation_tags() == original.creation_tags()
+            && self.access_policies.iter().all(|policy| original.access_policies.contains(policy))
+    }
+}
+
+/// Whether a tag's key is one that only AWS may set.
+#[must_use]
+pub fn is_aws_tag(key: &str) -> bool {
+    key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))
+}
+
+/// Whether EKS made this user name up for a `STANDARD` entry of the role: the ARN of its sessions, without path.
+#[must_use]
+pub fn is_generated_username(username: &str, role: &RoleArn) -> bool {
+    username
+        == format!("arn:{}:sts::{}:assumed-role/{}/{{{{SessionName}}}}", role.partition(), role.account(), role.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_aws_are_never_sent_whatever_their_spelling() {
+        assert!(is_aws_tag("aws:cloudformation:stack-name") && is_aws_tag("AWS:x") && is_aws_tag("aWs:x"));
+        assert!(!is_aws_tag("awsome") && !is_aws_tag("aws") && !is_aws_tag("ä"));
+    }
+}

@@ -1,0 +1,404 @@
+//! The work on single cases: what is asked of the guardrails, what is waited for, and who takes the row.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{Case, LEAST_FOR_A_DELETION, LONGEST, LOOKS, Purpose, looked_at, settle};
+use crate::app::Run;
+use crate::config::{Mode, OnRoleDeleted};
+use crate::discovery::{Examined, Sighting, examine};
+use crate::guardrail::{self, Asked, Permit, Refusal, Request};
+use crate::ledger::{Breaker, NotWritten, Row, RowRead, State};
+use crate::model::{Cluster, Role, RoleArn, RoleId, RoleState, Snapshot};
+use crate::outcome::{Outcome, Reason};
+use crate::verdict::{Verdict, judge};
+
+/// What the cases of one invocation share.
+pub(super) struct Crew<'a> {
+    pub(super) run: &'a Run<'a>,
+    pub(super) purpose: &'a Purpose,
+    pub(super) halted: AtomicBool,
+    pub(super) begun: AtomicU32,
+}
+
+impl Crew<'_> {
+    /// Tries the entry that tripped the breaker first. While it is not back, nothing else is deleted.
+    pub(super) async fn finish_what_tripped(&self, breaker: Option<Breaker>, due: Vec<Case>) -> (Vec<Case>, Vec<Case>) {
+        let Some(breaker) = breaker else { return (Vec::new(), due) };
+        let is_it =
+            |case: &Case| case.sighting.principal_arn == breaker.principal_arn && case.sighting.at == breaker.cluster;
+        let (mut its, rest): (Vec<Case>, Vec<Case>) = due.into_iter().partition(is_it);
+        if its.is_empty() {
+            its.extend(self.look_at(&breaker).await);
+        }
+        let mut done = Vec::new();
+        let mut is_open = false;
+        for case in its {
+            let case = self.attend(case).await;
+            is_open |= case.outcome.is_incomplete() || matches!(case.outcome, Outcome::Held(_));
+            done.push(case);
+        }
+        if !is_open && self.run.ledger().reset(&breaker).await.is_ok() {
+            return (done, rest);
+        }
+        self.halted.store(true, Ordering::SeqCst);
+        (done, rest)
+    }
+
+    pub(super) async fn look_at(&self, breaker: &Breaker) -> Option<Case> {
+        let run = self.run;
+        let row = run.ledger().row(&breaker.principal_arn, &breaker.cluster, run.now()).await;
+        // Whoever closed the row has dealt with it.
+        if !matches!(row, RowRead::Unavailable(_)) {
+            row.open()?;
+        }
+        let arn = RoleArn::parse(&breaker.principal_arn)?;
+        let mut sighting = Sighting {
+            at: breaker.cluster.clone(),
+            cluster: None,
+            principal_arn: breaker.principal_arn.clone(),
+            entry: None,
+            row,
+            role: RoleState::Unreadable("it was not asked for".to_owned()),
+            role_read_at: run.now(),
+        };
+        self.refresh(&mut sighting, &arn).await.ok();
+        let verdict = judge(&sighting, &run.invocation.home);
+        Some(Case::new(sighting, verdict))
+    }
+
+    /// Works on one case until its outcome is known; looks anew where it changed under our hands.
+    pub(super) async fn attend(&self, mut case: Case) -> Case {
+        for _ in 0..LOOKS {
+            if self.step(&mut case).await {
+                return case;
+            }
+            let Some(arn) = RoleArn::parse(&case.sighting.principal_arn) else { break };
+            if let Err(outcome) = self.refresh(&mut case.sighting, &arn).await {
+                case.outcome = outcome;
+                return case;
+            }
+            if case.sighting.entry.is_none() && case.sighting.row.open().is_none() {
+                case.outcome = Outcome::None(Some(Reason::DeletedByOwner));
+                return case;
+            }
+            case.verdict = judge(&case.sighting, &self.run.invocation.home);
+        }
+        case.outcome = Outcome::Held(Reason::ChangedMeanwhile { what: "again and again".to_owned() });
+        case
+    }
+
+    /// One try; `false` asks for another look.
+    pub(super) async fn step(&self, case: &mut Case) -> bool {
+        let run = self.run;
+        match &case.sighting.row {
+            RowRead::Invalid(because) => {
+                case.outcome = Outcome::Held(Reason::LedgerRowInvalid { because: because.clone() });
+                return true;
+            }
+            RowRead::Unavailable(because) => {
+                case.outcome = Outcome::deferred(Reason::LedgerUnavailable { because: because.clone() });
+                return true;
+            }
+            RowRead::Absent | RowRead::Row(_) => {}
+        }
+        let Some(principal) = RoleArn::parse(&case.sighting.principal_arn) else {
+            *case = looked_at(case.clone());
+            return true;
+        };
+        if let Purpose::Restore { role_id } = self.purpose {
+            return self.restore(case, &principal, role_id).await;
+        }
+        if let Some(row) = case.sighting.row.open().cloned() {
+            return self.go_on(case, &principal, row).await;
+        }
+        match &case.verdict {
+            Verdict::Fresh(_) | Verdict::Undecided(_) => {
+                *case = settle(run, case.clone()).await;
+                true
+            }
+            Verdict::Missing => {
+                case.outcome = Outcome::nothing();
+                true
+            }
+            Verdict::Orphaned => self.orphaned(case, &principal).await,
+            Verdict::Stale(_) => self.stale(case, &principal).await,
+        }
+    }
+
+    pub(super) async fn stale(&self, case: &mut Case, principal: &RoleArn) -> bool {
+        let run = self.run;
+        let sighting = case.sighting.clone();
+        let (Some(cluster), Some(examined), RoleState::Present(role)) =
+            (&sighting.cluster, &sighting.entry, &sighting.role)
+        else {
+            return true;
+        };
+        let permit = match self.review(principal, examined, cluster, role) {
+            Ok(permit) => permit,
+            Err(Refusal::Hold(reason)) => {
+                case.outcome = Outcome::Held(reason);
+                return true;
+            }
+            Err(Refusal::Observed) => {
+                case.outcome = Outcome::WouldRepair;
+                return true;
+            }
+        };
+        match self.wait_for(role.created_at + run.config().settle, role.created_at).await {
+            Wait::Over => {}
+            // Much may have happened meanwhile.
+            Wait::Waited => return false,
+            Wait::TooLong(reason) => {
+                case.outcome = Outcome::deferred(reason);
+                return true;
+            }
+        }
+        if let Some(outcome) = self.may_not_begin() {
+            case.outcome = outcome;
+            return true;
+        }
+        let mut row =
+            Row::recorded(principal, &sighting.at, cluster.created_at, &examined.entry.arn, examined.snapshot());
+        if let Some(before) = sighting.row.row() {
+            row.version = before.version;
+            row.role_id = before.recorded_role_id(&examined.entry.arn, cluster.created_at).cloned();
+            row.verified_at = row.role_id.is_some().then_some(before.verified_at).flatten();
+        }
+        open(&mut row, &permit);
+        if let Err(outcome) = self.take(&mut row, false).await {
+            case.outcome = outcome;
+            return true;
+        }
+        self.converge(case, principal, row, Some(examined)).await
+    }
+
+    /// Goes on with an unfinished repair.
+    pub(super) async fn go_on(&self, case: &mut Case, principal: &RoleArn, mut row: Row) -> bool {
+        let run = self.run;
+        let sent = row.deletion_sent_at.is_some();
+        if row.is_leased_to_other(&run.owner, run.now()) {
+            case.outcome = Outcome::Deferred { reason: Reason::LeaseTaken, deletion_sent: sent };
+            return true;
+        }
+        if let Some(cluster) = &case.sighting.cluster {
+            if let Err(reason) = guardrail::resume(run.config(), &row, principal, cluster) {
+                case.outcome = Outcome::Held(reason);
+                return true;
+            }
+            if !cluster.is_workable {
+                let what = "the cluster is being created or deleted".to_owned();
+                case.outcome = Outcome::Held(Reason::ChangedMeanwhile { what });
+                return true;
+            }
+        } else if run.config().mode == Mode::Observe {
+            case.outcome = Outcome::Held(Reason::Observing);
+            return true;
+        }
+        if !sent && self.halted.load(Ordering::SeqCst) {
+            case.outcome = Outcome::Held(Reason::RecreationRefused { by: "see the entry that is missing".to_owned() });
+            return true;
+        }
+        if run.until(run.deadline) < LEAST_FOR_A_DELETION {
+            case.outcome = Outcome::Deferred { reason: Reason::TooLittleTime, deletion_sent: sent };
+            return true;
+        }
+        if let Err(outcome) = self.take(&mut row, sent).await {
+            case.outcome = outcome;
+            return true;
+        }
+        self.converge(case, principal, row, None).await
+    }
+
+    /// Creates a missing entry from the ledger, at a person's word.
+    pub(super) async fn restore(&self, case: &mut Case, principal: &RoleArn, role_id: &RoleId) -> bool {
+        let run = self.run;
+        if case.sighting.entry.is_some() && case.sighting.row.open().is_none() {
+            case.note = Some("There is an entry; nothing was restored. If it is stale, approve its repair.".to_owned());
+            case.outcome = Outcome::nothing();
+            return true;
+        }
+        let row = case.sighting.row.row().filter(|row| row.state != State::Recorded).cloned();
+        let (Some(mut row), Some(cluster), RoleState::Present(role)) =
+            (row, case.sighting.cluster.clone(), case.sighting.role.clone())
+        else {
+            case.note =
+                Some("There is no archived or unfinished row, no cluster or no role to restore it for.".to_owned());
+            case.outcome = Outcome::nothing();
+            return true;
+        };
+        let asked = Asked::ByApprover { role_id: role_id.clone() };
+        let permit = match self.review_for(principal, &row.snapshot, &cluster, &role, &asked) {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                case.outcome = held(refusal);
+                return true;
+            }
+        };
+        if row.state == State::Archived {
+            row.forget_progress();
+            row.deletion_sent_at = Some(run.now());
+            row.cluster_created_at = cluster.created_at;
+            row.archived_at = None;
+            row.archived_because = None;
+            row.expires_at = None;
+        }
+        row.role_absent_since = None;
+        open(&mut row, &permit);
+        if let Err(outcome) = self.take(&mut row, true).await {
+            case.outcome = outcome;
+            return true;
+        }
+        let ended = self.converge(case, principal, row, None).await;
+        if case.outcome == Outcome::Repaired {
+            case.outcome = Outcome::Restored;
+        }
+        ended
+    }
+
+    pub(super) async fn orphaned(&self, case: &mut Case, principal: &RoleArn) -> bool {
+        if self.run.config().on_role_deleted == OnRoleDeleted::Remove && matches!(self.purpose, Purpose::Act { .. }) {
+            return self.remove(case, principal).await;
+        }
+        case.outcome = Outcome::Reported;
+        if let (Some(snapshot), Some(cluster)) = (case.sighting.snapshot(), &case.sighting.cluster)
+            && let Err(Refusal::Hold(reason)) = guardrail::tags(&snapshot, cluster)
+        {
+            case.outcome = Outcome::Held(reason);
+        }
+        true
+    }
+
+    pub(super) fn review(
+        &self,
+        principal: &RoleArn,
+        examined: &Examined,
+        cluster: &Cluster,
+        role: &Role,
+    ) -> Result<Permit, Refusal> {
+        self.review_for(principal, &examined.snapshot(), cluster, role, &self.asked(role))
+    }
+
+    pub(super) fn review_for(
+        &self,
+        principal: &RoleArn,
+        snapshot: &Snapshot,
+        cluster: &Cluster,
+        role: &Role,
+        asked: &Asked,
+    ) -> Result<Permit, Refusal> {
+        let (config, home) = (self.run.config(), &self.run.invocation.home);
+        guardrail::review(Request { config, home, principal, snapshot, cluster, role, asked })
+    }
+
+    /// Who asks for a change that concerns this role.
+    pub(super) fn asked(&self, role: &Role) -> Asked {
+        match self.purpose {
+            Purpose::Approve { role_id } | Purpose::Restore { role_id } => {
+                Asked::ByApprover { role_id: role_id.clone() }
+            }
+            Purpose::Act { creators } => {
+                Asked::Automatically { creator: creators.iter().find(|(_, id)| *id == role.id).cloned() }
+            }
+            Purpose::Check => Asked::automatically(),
+        }
+    }
+
+    /// Why no deletion may be begun now, if so.
+    pub(super) fn may_not_begin(&self) -> Option<Outcome> {
+        let run = self.run;
+        if self.halted.load(Ordering::SeqCst) {
+            let by = "see the entry that is missing".to_owned();
+            return Some(Outcome::Held(Reason::RecreationRefused { by }));
+        }
+        if run.until(run.deadline) < LEAST_FOR_A_DELETION {
+            return Some(Outcome::deferred(Reason::TooLittleTime));
+        }
+        let limit = run.config().max_repairs;
+        if run.is_sweep && self.begun.fetch_add(1, Ordering::SeqCst) >= limit {
+            return Some(Outcome::Held(Reason::RepairBudget { limit }));
+        }
+        None
+    }
+
+    /// Waits until a role is old enough, where that leaves time to work.
+    pub(super) async fn wait_for(&self, moment: OffsetDateTime, role_created_at: OffsetDateTime) -> Wait {
+        let run = self.run;
+        let wait = run.until(moment);
+        if wait.is_zero() {
+            return Wait::Over;
+        }
+        if run.until(run.deadline) < wait + LEAST_FOR_A_DELETION {
+            let age = Duration::try_from(run.now() - role_created_at).unwrap_or_default();
+            return Wait::TooLong(Reason::RoleTooYoung { age, settle: run.config().settle });
+        }
+        tokio::time::sleep(wait).await;
+        Wait::Waited
+    }
+
+    /// Takes the row for this invocation.
+    pub(super) async fn take(&self, row: &mut Row, deletion_sent: bool) -> Result<(), Outcome> {
+        let run = self.run;
+        row.lease(&run.owner, self.ends() + Duration::from_secs(15));
+        run.ledger().write(row).await.map_err(|problem| Outcome::Deferred {
+            reason: match problem {
+                NotWritten::Overtaken => Reason::LeaseTaken,
+                NotWritten::Unavailable(because) => Reason::LedgerUnavailable { because },
+            },
+            deletion_sent,
+        })
+    }
+
+    /// When the work on an entry that is begun now ends at the latest.
+    pub(super) fn ends(&self) -> OffsetDateTime {
+        self.run.deadline.min(self.run.now() + LONGEST)
+    }
+
+    /// Reads everything about a sighting anew.
+    pub(super) async fn refresh(&self, sighting: &mut Sighting, principal: &RoleArn) -> Result<(), Outcome> {
+        let run = self.run;
+        sighting.role_read_at = run.now();
+        let (seen, role, row) = futures::future::join3(
+            examine(run, &sighting.at, principal.as_str()),
+            run.app.aws.get_role(principal.name()),
+            run.ledger().row(principal.as_str(), &sighting.at, run.now()),
+        )
+        .await;
+        sighting.role = match role {
+            RoleState::Present(role) if role.arn != *principal => RoleState::Absent,
+            role => role,
+        };
+        sighting.row = row;
+        match seen {
+            Ok((cluster, entry)) => {
+                sighting.cluster = cluster;
+                sighting.entry = entry;
+                Ok(())
+            }
+            Err(fault) => Err(Outcome::Failed(Reason::AwsError { because: fault.to_string() })),
+        }
+    }
+}
+
+/// Opens a row under a permit: for its role ID and no other.
+fn open(row: &mut Row, permit: &Permit) {
+    row.state = State::Repairing;
+    row.permitted_role_id = Some(permit.role_id().clone());
+    row.grounds = Some(permit.grounds().to_owned());
+}
+
+pub(super) fn held(refusal: Refusal) -> Outcome {
+    match refusal {
+        Refusal::Hold(reason) => Outcome::Held(reason),
+        Refusal::Observed => Outcome::Held(Reason::Observing),
+    }
+}
+
+/// What waiting for a role's age came to.
+pub(super) enum Wait {
+    Over,
+    Waited,
+    TooLong(Reason),
+}

@@ -19,10 +19,10 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deployed budgets clean
+.PHONY: help demo check test lint deployed budgets clean event check-entry inventory-csv inventory-markdown
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 demo: ## The story, told twice: on a local AWS emulator, and on a strict AWS in the process
 	@if [ -f $(VENV_READY) ] && [ -f $(DEBUG_BOOTSTRAP) ]; \
@@ -54,6 +54,25 @@ deployed: $(VENV_READY) ## The deployed tests alone, with a development build
 budgets: ## Build for release; binary under 8 MB, zip under 4 MB
 	cargo build --release --locked --bin bootstrap
 	@$(PYTHON) tests/bench/size.py $(RELEASE_BOOTSTRAP)
+
+# What follows asks AWS, with the AWS CLI and the caller's credentials. FUNCTION is a name or an ARN; FUNCTION_REGION its
+# Region, where it is neither in the ARN nor the CLI's own. make ends with status 2 whatever a script ended with: where the
+# status matters, call the script.
+FUNCTION ?= access-entry-guard
+INVOCATION = --function '$(FUNCTION)' --function-region '$(FUNCTION_REGION)' \
+  --principal '$(PRINCIPAL)' --cluster '$(CLUSTER)' --region '$(REGION)'
+
+event: ## An event for a role of your account, as JSON: ROLE_NAME=node [EVENT=CreateRole|DeleteRole]
+	@$(PYTHON) tests/tools/event.py '$(ROLE_NAME)' $(EVENT)
+
+check-entry: ## Are access entries good? [PRINCIPAL=arn] [CLUSTER=name] [REGION=its Region] [ACCEPT=reasons] [FUNCTION=name]
+	@$(PYTHON) tests/tools/check_entry.py $(INVOCATION) --accept '$(ACCEPT)'
+
+inventory-csv: ## Who has access to which cluster, as CSV: [PRINCIPAL=arn] [CLUSTER=name] [REGION=its Region] [FUNCTION=name]
+	@$(PYTHON) tests/tools/inventory.py $(INVOCATION) --format csv
+
+inventory-markdown: ## The same as a Markdown table
+	@$(PYTHON) tests/tools/inventory.py $(INVOCATION) --format markdown
 
 clean: ## Remove what was built and installed here
 	cargo clean

@@ -307,7 +307,7 @@ impl Reason {
             Self::ServiceLinkedRole => "The principal is a service-linked role: its entry is AWS's own.".to_owned(),
             Self::RecordContradictsDates => {
                 "The ledger saw this very entry good with another role ID, but its creation date says that it is fresh. \
-                 Check whether the role is let in (kubectl auth whoami); if not, delete the entry and create it anew."
+                 Check whether the role is let in (kubectl auth whoami); if not, approve its repair for this role ID."
                     .to_owned()
             }
             Self::RoleUnreadable { because } => format!("The role could not be read from IAM ({because})."),

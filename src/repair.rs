@@ -100,7 +100,7 @@ pub async fn attend(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<C
     if *purpose == Purpose::Check {
         return cases.into_iter().map(looked_at).collect();
     }
-    let (mut done, due): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(is_settled);
+    let (mut done, due): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| is_settled(case, purpose));
     done = stream::iter(done).map(|case| settle(run, case)).buffer_unordered(AT_ONCE).collect().await;
     if due.is_empty() && !run.is_sweep {
         return done;
@@ -136,8 +136,11 @@ pub async fn attend(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<C
 }
 
 /// Whether nothing is to be changed: there is no unfinished repair, and the entry is fresh or cannot be judged.
-fn is_settled(case: &Case) -> bool {
-    let settled = matches!(case.verdict, Verdict::Fresh(_) | Verdict::Undecided(_));
+fn is_settled(case: &Case, purpose: &Purpose) -> bool {
+    let settled = match (&case.verdict, purpose) {
+        (Verdict::Undecided(Reason::RecordContradictsDates), Purpose::Approve { .. }) => false,
+        (verdict, _) => matches!(verdict, Verdict::Fresh(_) | Verdict::Undecided(_)),
+    };
     settled && case.sighting.row.open().is_none()
 }
 

@@ -256,7 +256,7 @@ impl Eks {
     }
 
     /// Associates a policy, or sets the scope of an associated one: an upsert (EKS User Guide, "Associate access
-    /// policies").
+    /// policies"). Tells whether the association is new: one that was there keeps its date.
     ///
     /// # Errors
     /// Any [`Fault`].
@@ -265,7 +265,7 @@ impl Eks {
         cluster: &str,
         principal_arn: &str,
         policy: &AccessPolicy,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let _permit = self.gate().await;
         let namespaces = &policy.access_scope.namespaces;
         let scope = types::AccessScope::builder()
@@ -282,8 +282,34 @@ impl Eks {
             .config_override(sent_once())
             .send()
             .await
-            .map(drop)
+            .map(|reply| {
+                let policy = reply.associated_access_policy;
+                policy
+                    .is_some_and(|policy| policy.associated_at.is_some() && policy.associated_at == policy.modified_at)
+            })
             .map_err(|e| Fault::of("AssociateAccessPolicy", &e))
+    }
+
+    /// Takes an association back.
+    ///
+    /// # Errors
+    /// Any [`Fault`].
+    pub async fn disassociate_access_policy(
+        &self,
+        cluster: &str,
+        principal_arn: &str,
+        policy_arn: &str,
+    ) -> Result<(), Fault> {
+        let _permit = self.gate().await;
+        self.client
+            .disassociate_access_policy()
+            .cluster_name(cluster)
+            .principal_arn(principal_arn)
+            .policy_arn(policy_arn)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|e| Fault::of("DisassociateAccessPolicy", &e))
     }
 }
 

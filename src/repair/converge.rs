@@ -21,6 +21,7 @@ use time::OffsetDateTime;
 
 use super::crew::{Crew, Wait};
 use super::{Case, LEAST_FOR_A_DELETION, Purpose};
+use crate::aws::eks::Entries;
 use crate::discovery::{Examined, examine};
 use crate::guardrail::{self, Refusal};
 use crate::ledger::{NotWritten, Row, State};
@@ -68,7 +69,12 @@ pub(super) struct Work<'a> {
     pub(super) deletion_is_ours: bool,
     pub(super) tries: u32,
     pub(super) note: Option<String>,
+    /// The row was opened just now, by this invocation's own review.
     pub(super) is_new: bool,
+    /// The role as it was read last.
+    pub(super) role: Option<Role>,
+    /// Policies that were not associated before our own calls.
+    pub(super) associated: Vec<String>,
 }
 
 impl Crew<'_> {
@@ -85,7 +91,18 @@ impl Crew<'_> {
         let sent_at_first = row.deletion_sent_at;
         let is_new = opened_for.is_some();
         let ends = self.ends();
-        let mut work = Work { crew: self, principal, row, ends, deletion_is_ours: false, tries: 0, note: None, is_new };
+        let mut work = Work {
+            crew: self,
+            principal,
+            row,
+            ends,
+            deletion_is_ours: false,
+            tries: 0,
+            note: None,
+            is_new,
+            role: None,
+            associated: Vec::new(),
+        };
         let (outcome, fate) = loop {
             if run.now() >= work.ends {
                 break (work.out_of_time(), Fate::Keep);
@@ -103,6 +120,9 @@ impl Crew<'_> {
         };
         let outcome = work.end(outcome, fate).await;
         case.note = work.note.take();
+        if let Some(role) = work.role.take() {
+            case.sighting.role = RoleState::Present(role);
+        }
         if outcome == Outcome::Repaired {
             case.previous_entry_arn = Some(before);
             if let Ok((cluster, entry)) = examine(run, &case.sighting.at, principal.as_str()).await {
@@ -171,7 +191,7 @@ impl Work<'_> {
             return Flow::End(Outcome::Held(reason), Fate::Keep);
         }
         let role = match present.role {
-            RoleState::Present(role) => role,
+            RoleState::Present(role) => self.role.insert(role).clone(),
             RoleState::Absent if self.row.deletion_sent_at.is_some() => return self.role_absent().await,
             RoleState::Absent => return Flow::Anew,
             RoleState::Unreadable(because) => return self.unreadable(&because),
@@ -231,8 +251,12 @@ impl Work<'_> {
             return Flow::Anew;
         };
         if !self.is_as_it_was(role, entry) || cluster.created_at != self.row.cluster_created_at {
+            if entry.entry.arn != self.row.access_entry_arn {
+                self.take_back().await;
+            }
             return Flow::Anew;
         }
+        self.associated.clear();
         if self.is_new
             && let Err(Refusal::Hold(reason)) = self.crew.review(self.principal, entry, cluster, role)
         {
@@ -253,8 +277,24 @@ impl Work<'_> {
         if let Err(flow) = self.write().await {
             return flow;
         }
-        self.deletion_is_ours = true;
-        self.delete().await
+        // DeleteAccessEntry has no precondition: the entry's ARN is read directly before it.
+        match self
+            .crew
+            .run
+            .eks(&self.row.cluster.region)
+            .describe_access_entry(&self.row.cluster.name, self.principal.as_str())
+            .await
+        {
+            Ok(Entries::Known(Some(entry))) if entry.arn == self.row.access_entry_arn => {
+                self.deletion_is_ours = true;
+                self.delete().await
+            }
+            Ok(_) => {
+                self.row.forget_progress();
+                Flow::Anew
+            }
+            Err(_) => self.pause(),
+        }
     }
 
     /// Whether role and entry are those that the row was opened for.
@@ -265,9 +305,11 @@ impl Work<'_> {
         } else {
             now == self.row.snapshot
         };
+        let is_stale = is_older(&entry.entry, role.created_at)
+            || self.row.role_id.as_ref().is_some_and(|recorded| *recorded != role.id);
         Some(&role.id) == self.row.permitted_role_id.as_ref()
             && entry.entry.arn == self.row.access_entry_arn
-            && is_older(&entry.entry, role.created_at)
+            && is_stale
             && same
     }
 
@@ -284,6 +326,7 @@ impl Work<'_> {
             return if self.tries < 3 { self.pause() } else { self.delete().await };
         }
         if !self.is_our_creation(&entry) {
+            self.take_back().await;
             return Flow::End(Outcome::None(Some(Reason::ReplacedByOther)), Fate::Close);
         }
         let is_stale = is_older(&entry.entry, role.created_at);

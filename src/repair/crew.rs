@@ -115,6 +115,10 @@ impl Crew<'_> {
             return self.go_on(case, &principal, row).await;
         }
         match &case.verdict {
+            // Never changed unattended; a person may know better.
+            Verdict::Undecided(Reason::RecordContradictsDates) if matches!(self.purpose, Purpose::Approve { .. }) => {
+                self.stale(case, &principal).await
+            }
             Verdict::Fresh(_) | Verdict::Undecided(_) => {
                 *case = settle(run, case.clone()).await;
                 true
@@ -181,6 +185,13 @@ impl Crew<'_> {
         let sent = row.deletion_sent_at.is_some();
         if row.is_leased_to_other(&run.owner, run.now()) {
             case.outcome = Outcome::Deferred { reason: Reason::LeaseTaken, deletion_sent: sent };
+            return true;
+        }
+        if let (Purpose::Approve { role_id }, RoleState::Present(role)) = (self.purpose, &case.sighting.role)
+            && *role_id != role.id
+        {
+            let (expected, present) = (role_id.to_string(), role.id.to_string());
+            case.outcome = Outcome::Held(Reason::RoleChanged { expected, present });
             return true;
         }
         if let Some(cluster) = &case.sighting.cluster {

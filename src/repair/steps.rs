@@ -40,14 +40,26 @@ impl Work<'_> {
             Err(fault) => return Some(self.rehearsal_failed(&fault)),
         }
         for policy in &self.row.snapshot.access_policies {
-            if let Err(fault) = eks.associate_access_policy(&name, self.principal.as_str(), policy).await {
-                if fault.kind == FaultKind::NotFound {
-                    return Some(Flow::Anew);
-                }
-                return Some(self.rehearsal_failed(&fault));
+            match eks.associate_access_policy(&name, self.principal.as_str(), policy).await {
+                Ok(is_new) => self.associated.extend(is_new.then(|| policy.policy_arn.clone())),
+                Err(fault) if fault.kind == FaultKind::NotFound => return Some(Flow::Anew),
+                Err(fault) => return Some(self.rehearsal_failed(&fault)),
             }
         }
         None
+    }
+
+    /// Takes back the associations that met an entry of somebody else's, made between our look and our call.
+    pub(super) async fn take_back(&mut self) {
+        let eks = self.crew.run.eks(&self.row.cluster.region);
+        for policy in std::mem::take(&mut self.associated) {
+            if let Err(fault) =
+                eks.disassociate_access_policy(&self.row.cluster.name, self.principal.as_str(), &policy).await
+                && fault.kind != FaultKind::NotFound
+            {
+                self.note = Some(format!("{policy} was associated with an entry of somebody else's ({fault})."));
+            }
+        }
     }
 
     fn rehearsal_failed(&mut self, fault: &Fault) -> Flow {
@@ -202,7 +214,7 @@ impl Work<'_> {
         let mut refusal = None;
         for policy in &missing {
             match eks.associate_access_policy(&self.row.cluster.name, self.principal.as_str(), policy).await {
-                Ok(()) => {}
+                Ok(is_new) => self.associated.extend(is_new.then(|| policy.policy_arn.clone())),
                 // 404: EKS does not show its own creation everywhere yet.
                 Err(fault) if fault.may_pass() || fault.kind == FaultKind::NotFound => return self.pause(),
                 Err(fault) => refusal = refusal.or(Some(fault)),

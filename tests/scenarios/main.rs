@@ -1,2 +1,20 @@
-//! x
-fn main() {}
+//! Given, when, then: the whole function with its real SDK clients against an AWS inside the process, which binds
+//! access entries to role IDs and can be told to fail. Judged by the state of the world: who is let in, as what?
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(unreachable_pub, reason = "nothing outside a test binary could reach it; `pub` marks what scenarios use")]
+
+mod approval;
+mod batches;
+mod cloud;
+mod cuts;
+mod documents;
+mod faults;
+mod payloads;
+mod races;
+mod removal;
+mod repairs;
+mod stage;
+mod story;
+mod sweeps;
+mod trust;

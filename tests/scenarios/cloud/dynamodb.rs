@@ -1,0 +1,328 @@
+//! DynamoDB: tables of items, read and written one by one under conditions. Items are kept in the wire's own form
+//! (`{"S": "…"}`); [`plain`] and [`typed`] translate to and from ordinary JSON.
+
+mod expression;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+
+use super::parameters::Parameters;
+use super::refusal::Refusal;
+use super::world::World;
+use expression::Expression;
+
+/// An item in the wire's form.
+pub type Item = Map<String, Value>;
+
+/// The largest item, in bytes.
+const LARGEST_ITEM: usize = 400 * 1024;
+
+/// A table.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    /// The name of the partition key, of type S.
+    pub partition_key: String,
+    /// The name of the sort key, of type S, where there is one.
+    pub sort_key: Option<String>,
+    /// The rows, by partition and sort key.
+    pub rows: BTreeMap<(String, String), Item>,
+    /// What was there before each write, oldest first: what a stale read shows.
+    past: Vec<Before>,
+}
+
+/// What a row was until a moment.
+#[derive(Debug, Clone)]
+struct Before {
+    until: OffsetDateTime,
+    key: (String, String),
+    row: Option<Item>,
+}
+
+impl Table {
+    /// An empty table.
+    pub fn new(partition_key: &str, sort_key: Option<&str>) -> Self {
+        Self { partition_key: partition_key.to_owned(), sort_key: sort_key.map(str::to_owned), ..Self::default() }
+    }
+
+    /// Puts an item, or deletes the row of a key.
+    pub fn write(&mut self, at: OffsetDateTime, key: (String, String), item: Option<Item>) {
+        let row = match item {
+            Some(item) => self.rows.insert(key.clone(), item),
+            None => self.rows.remove(&key),
+        };
+        self.past.push(Before { until: at, key, row });
+    }
+
+    /// The rows as they were at a moment.
+    fn as_of(&self, moment: OffsetDateTime) -> BTreeMap<(String, String), Item> {
+        let mut rows = self.rows.clone();
+        for before in self.past.iter().rev().take_while(|before| before.until > moment) {
+            match &before.row {
+                Some(row) => rows.insert(before.key.clone(), row.clone()),
+                None => rows.remove(&before.key),
+            };
+        }
+        rows
+    }
+
+    /// The key of an item, which has to hold all of it as non-empty texts.
+    pub fn key_of(&self, item: &Item) -> Result<(String, String), Refusal> {
+        let part = |name: &str| match item.get(name).and_then(|value| value.get("S")).and_then(Value::as_str) {
+            Some(text) if !text.is_empty() => Ok(text.to_owned()),
+            Some(_) => Err(Refusal::validation(format!(
+                "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: {name}"
+            ))),
+            None if item.contains_key(name) => Err(Refusal::validation(format!(
+                "One or more parameter values were invalid: Type mismatch for key {name} expected: S"
+            ))),
+            None => Err(Refusal::validation(format!(
+                "One or more parameter values were invalid: Missing the key {name} in the item"
+            ))),
+        };
+        let sort = self.sort_key.as_deref().map_or(Ok(String::new()), part)?;
+        Ok((part(&self.partition_key)?, sort))
+    }
+
+    /// A key given by itself: exactly the key attributes.
+    fn exact_key(&self, key: &Item) -> Result<(String, String), Refusal> {
+        if key.len() != 1 + usize::from(self.sort_key.is_some()) {
+            return Err(Refusal::validation("The provided key element does not match the schema"));
+        }
+        self.key_of(key).map_err(|_| Refusal::validation("The provided key element does not match the schema"))
+    }
+
+    fn key_item(&self, item: &Item) -> Item {
+        let names = [Some(&self.partition_key), self.sort_key.as_ref()];
+        names.into_iter().flatten().filter_map(|name| Some((name.clone(), item.get(name)?.clone()))).collect()
+    }
+}
+
+/// Answers a DynamoDB operation in a Region.
+pub(super) fn answer(
+    world: &mut World,
+    region: &str,
+    operation: &str,
+    parameters: &Parameters,
+) -> Result<Value, Refusal> {
+    let name = parameters.text("TableName").map_err(in_validation_terms)?;
+    let (now, lag, page) = (world.now, world.habits.inconsistent_reads_lag_by, world.habits.table_page_size);
+    let table = world.tables.get_mut(&(region.to_owned(), name.to_owned()));
+    let table = table.ok_or_else(|| Refusal::new(400, "ResourceNotFoundException", "Requested resource not found"))?;
+    match operation {
+        "GetItem" => get_item(table, now, lag, parameters),
+        "PutItem" => put_item(table, now, parameters),
+        "UpdateItem" => update_item(table, now, parameters),
+        "DeleteItem" => delete_item(table, now, parameters),
+        "Query" => read_page(table, now, lag, page, parameters, true),
+        "Scan" => read_page(table, now, lag, page, parameters, false),
+        _ => Err(Refusal::unknown_operation(operation)),
+    }
+    .map_err(in_validation_terms)
+}
+
+fn get_item(table: &Table, now: OffsetDateTime, lag: Duration, parameters: &Parameters) -> Result<Value, Refusal> {
+    parameters.allow(&["TableName", "Key", "ConsistentRead", "ReturnConsumedCapacity"])?;
+    let key = table.exact_key(member(parameters, "Key")?.as_map())?;
+    let row = if parameters.flag("ConsistentRead")? {
+        table.rows.get(&key).cloned()
+    } else {
+        table.as_of(now - lag).remove(&key)
+    };
+    Ok(row.map_or_else(|| json!({}), |item| json!({ "Item": item })))
+}
+
+const WRITE: [&str; 7] = [
+    "TableName",
+    "ConditionExpression",
+    "ExpressionAttributeNames",
+    "ExpressionAttributeValues",
+    "ReturnValues",
+    "ReturnValuesOnConditionCheckFailure",
+    "ReturnConsumedCapacity",
+];
+
+fn put_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> Result<Value, Refusal> {
+    parameters.allow(&[&WRITE[..], &["Item"]].concat())?;
+    let item = member(parameters, "Item")?.as_map().clone();
+    let key = table.key_of(&item)?;
+    if item.iter().map(|(name, value)| name.len() + value.to_string().len()).sum::<usize>() > LARGEST_ITEM {
+        return Err(Refusal::validation("Item size has exceeded the maximum allowed size"));
+    }
+    if let Some((name, _)) = item.iter().find(|(_, value)| !is_attribute(value)) {
+        return Err(Refusal::validation(format!("Supplied AttributeValue of {name} is not valid")));
+    }
+    check_condition(table, &key, parameters, &[])?;
+    let old = table.rows.get(&key).cloned();
+    table.write(now, key, Some(item));
+    returned(parameters, old, None)
+}
+
+fn delete_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> Result<Value, Refusal> {
+    parameters.allow(&[&WRITE[..], &["Key"]].concat())?;
+    let key = table.exact_key(member(parameters, "Key")?.as_map())?;
+    check_condition(table, &key, parameters, &[])?;
+    let old = table.rows.get(&key).cloned();
+    if old.is_some() {
+        table.write(now, key, None);
+    }
+    returned(parameters, old, None)
+}
+
+fn update_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> Result<Value, Refusal> {
+    parameters.allow(&[&WRITE[..], &["Key", "UpdateExpression"]].concat())?;
+    let key_item = member(parameters, "Key")?.as_map().clone();
+    let key = table.exact_key(&key_item)?;
+    let update = parameters.optional_text("UpdateExpression")?.unwrap_or_default();
+    check_condition(table, &key, parameters, &[update])?;
+    let old = table.rows.get(&key).cloned();
+    let mut item = old.clone().unwrap_or(key_item);
+    expression::update(update, parameters, &mut item)?;
+    if table.key_of(&item)? != key {
+        return Err(Refusal::validation("Cannot update attribute. This attribute is part of the key"));
+    }
+    table.write(now, key, Some(item.clone()));
+    returned(parameters, old, Some(item))
+}
+
+fn returned(parameters: &Parameters, old: Option<Item>, new: Option<Item>) -> Result<Value, Refusal> {
+    let item = match (parameters.optional_text("ReturnValues")?.unwrap_or("NONE"), new) {
+        ("NONE", _) => None,
+        ("ALL_OLD", _) => old,
+        ("ALL_NEW", Some(new)) => Some(new),
+        (other, _) => return Err(Refusal::validation(format!("ReturnValues {other} is not supported here"))),
+    };
+    Ok(item.map_or_else(|| json!({}), |item| json!({ "Attributes": item })))
+}
+
+fn check_condition(
+    table: &Table,
+    key: &(String, String),
+    parameters: &Parameters,
+    also_used_in: &[&str],
+) -> Result<(), Refusal> {
+    let condition = parameters.optional_text("ConditionExpression")?;
+    let mut used_in = also_used_in.to_vec();
+    used_in.extend(condition);
+    expression::check_placeholders(parameters, &used_in)?;
+    let Some(condition) = condition else { return Ok(()) };
+    let row = table.rows.get(key);
+    let empty = Item::new();
+    if Expression::parse(condition, parameters)?.holds(row.unwrap_or(&empty)) {
+        return Ok(());
+    }
+    let mut refusal = Refusal::new(400, "ConditionalCheckFailedException", "The conditional request failed");
+    if parameters.optional_text("ReturnValuesOnConditionCheckFailure")? == Some("ALL_OLD") {
+        refusal.item = row.map(|row| Value::Object(row.clone()));
+    }
+    Err(refusal)
+}
+
+/// A page of `Query` or `Scan`. Where the page is full, a key to go on from is given even if nothing follows.
+fn read_page(
+    table: &Table,
+    now: OffsetDateTime,
+    lag: Duration,
+    page: usize,
+    parameters: &Parameters,
+    query: bool,
+) -> Result<Value, Refusal> {
+    const READ: [&str; 8] = [
+        "TableName",
+        "ConsistentRead",
+        "ExclusiveStartKey",
+        "Limit",
+        "FilterExpression",
+        "ExpressionAttributeNames",
+        "ExpressionAttributeValues",
+        "ReturnConsumedCapacity",
+    ];
+    let own: &[&str] = if query { &["KeyConditionExpression"] } else { &[] };
+    parameters.allow(&[&READ[..], own].concat())?;
+    let condition = parameters.optional_text("KeyConditionExpression")?;
+    let filter = parameters.optional_text("FilterExpression")?;
+    expression::check_placeholders(parameters, &condition.into_iter().chain(filter).collect::<Vec<_>>())?;
+    let condition = condition.map(|text| Expression::parse(text, parameters)).transpose()?;
+    if query && condition.as_ref().and_then(|it| it.demands_of(&table.partition_key)).is_none() {
+        let message = format!("Query condition missed key schema element: {}", table.partition_key);
+        return Err(Refusal::validation(message));
+    }
+    let filter = filter.map(|text| Expression::parse(text, parameters)).transpose()?;
+    let after = match parameters.object("ExclusiveStartKey")? {
+        None => None,
+        Some(key) => Some(table.exact_key(key.as_map())?),
+    };
+    let rows = if parameters.flag("ConsistentRead")? { table.rows.clone() } else { table.as_of(now - lag) };
+    let size = parameters.number("Limit", 1, usize::MAX)?.map_or(page, |limit| limit.min(page));
+    let mut matching: Vec<&Item> = rows
+        .iter()
+        .filter(|(key, item)| {
+            after.as_ref().is_none_or(|after| *key > after) && condition.as_ref().is_none_or(|it| it.holds(item))
+        })
+        .map(|(_, item)| item)
+        .collect();
+    matching.truncate(size);
+    let last = (matching.len() == size).then(|| matching.last()).flatten().map(|item| table.key_item(item));
+    let items: Vec<&&Item> = matching.iter().filter(|item| filter.as_ref().is_none_or(|it| it.holds(item))).collect();
+    let mut reply = json!({ "Items": items, "Count": items.len(), "ScannedCount": matching.len() });
+    if let Some(key) = last {
+        reply["LastEvaluatedKey"] = Value::Object(key);
+    }
+    Ok(reply)
+}
+
+fn member(parameters: &Parameters, name: &str) -> Result<Parameters, Refusal> {
+    parameters.object(name)?.ok_or_else(|| Refusal::validation(format!("missing required member: {name}")))
+}
+
+fn in_validation_terms(refusal: Refusal) -> Refusal {
+    if refusal.code == "InvalidParameterException" { Refusal::validation(refusal.message) } else { refusal }
+}
+
+fn is_attribute(value: &Value) -> bool {
+    let kinds = ["S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL"];
+    let Some(value) = value.as_object().filter(|value| value.len() == 1) else { return false };
+    value.iter().all(|(kind, inner)| match kind.as_str() {
+        "N" => inner.as_str().is_some_and(|digits| digits.parse::<f64>().is_ok()),
+        "M" => inner.as_object().is_some_and(|map| map.values().all(is_attribute)),
+        "L" => inner.as_array().is_some_and(|list| list.iter().all(is_attribute)),
+        "SS" | "NS" | "BS" => inner.as_array().is_some_and(|set| !set.is_empty()),
+        kind => kinds.contains(&kind),
+    })
+}
+
+/// A value of the wire as ordinary JSON.
+pub fn plain(value: &Value) -> Value {
+    let Some((kind, inner)) = value.as_object().and_then(|value| value.iter().next()) else { return Value::Null };
+    match (kind.as_str(), inner) {
+        ("N", Value::String(digits)) => digits.parse().map_or(Value::Null, Value::Number),
+        ("M", Value::Object(map)) => Value::Object(plain_item(map)),
+        ("L", Value::Array(list)) => list.iter().map(plain).collect(),
+        ("NULL", _) => Value::Null,
+        (_, inner) => inner.clone(),
+    }
+}
+
+/// An item of the wire as ordinary JSON.
+pub fn plain_item(item: &Item) -> Map<String, Value> {
+    item.iter().map(|(name, value)| (name.clone(), plain(value))).collect()
+}
+
+/// Ordinary JSON as a value of the wire.
+pub fn typed(value: &Value) -> Value {
+    match value {
+        Value::Null => json!({ "NULL": true }),
+        Value::Bool(flag) => json!({ "BOOL": flag }),
+        Value::Number(number) => json!({ "N": number.to_string() }),
+        Value::String(text) => json!({ "S": text }),
+        Value::Array(list) => json!({ "L": list.iter().map(typed).collect::<Vec<_>>() }),
+        Value::Object(map) => json!({ "M": typed_item(map) }),
+    }
+}
+
+/// Ordinary JSON as an item of the wire.
+pub fn typed_item(map: &Map<String, Value>) -> Item {
+    map.iter().map(|(name, value)| (name.clone(), typed(value))).collect()
+}

@@ -1,0 +1,149 @@
+//! One request from arrival to reply: the delays, the interceptors, the moment at which it takes effect. Independent of
+//! what carries it; `connector` is one carrier, a local HTTP server would be another.
+
+use std::time::Duration;
+
+use super::calls::{Action, Call, Phase};
+use super::refusal::Refusal;
+use super::services::{self, Service};
+use super::wire::{self, Incoming, Response};
+use super::{Cloud, InFlight, lock};
+
+/// What the caller gets to see.
+#[derive(Debug)]
+pub enum Reply {
+    /// A response.
+    Response(Response),
+    /// The connection breaks.
+    Closed,
+    /// The host's name does not resolve.
+    Unresolvable,
+}
+
+impl Cloud {
+    /// Takes a request to its reply. A request that is never answered never returns; dropping it is what a client's
+    /// timeout does.
+    pub async fn handle(&self, request: http::Request<Vec<u8>>) -> Reply {
+        let Some(incoming) = wire::decode(&request) else {
+            let text = format!("no service of this world: {} {}", request.method(), request.uri());
+            let response = http::Response::builder().status(400).body(text.into_bytes());
+            return Reply::Response(response.expect("a status and a text make a response"));
+        };
+        let _counted = self.count_in(&incoming);
+        let half = self.with(|world| world.habits.request_delay) / 2;
+        self.wait(half).await;
+        let mut call = self.log_call(&incoming);
+        let (delay, fault) = self.consult(&call, Phase::Before);
+        self.wait(delay).await;
+        let lost = match fault {
+            Action::Proceed | Action::Delay(_) => false,
+            Action::LoseReply => true,
+            other => return self.faulty(other, &call, half).await,
+        };
+        let answer = self.with(|world| take_effect(world, &incoming));
+        call.status = Some(answer.as_ref().err().map_or(200, |refusal| refusal.status));
+        call.error = answer.as_ref().err().map(|refusal| refusal.code.clone());
+        self.log_answer(&call);
+        let (delay, fault) = self.consult(&call, Phase::After);
+        self.wait(delay).await;
+        match fault {
+            Action::Proceed | Action::Delay(_) if lost => self.faulty(Action::Close, &call, half).await,
+            Action::Proceed | Action::Delay(_) => {
+                self.wait(half).await;
+                Reply::Response(wire::encode(call.service, &call.operation, &answer, &request_id(&call)))
+            }
+            Action::LoseReply => self.faulty(Action::Close, &call, half).await,
+            other => self.faulty(other, &call, half).await,
+        }
+    }
+
+    /// Resolves when the world has stopped, so that a test can drop the invocation that ran into it.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopped = self.0.stopped.subscribe();
+        async move {
+            // The sender lives in the cloud that the invocation under test holds too; without it nothing runs any more.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        }
+    }
+
+    /// Lets a stopped world go on. What hung, hangs for ever.
+    pub fn restart(&self) {
+        self.0.stopped.send_replace(false);
+    }
+
+    /// Whether the world has stopped.
+    pub fn is_stopped(&self) -> bool {
+        *self.0.stopped.borrow()
+    }
+
+    /// The most EKS requests that were under way at once in a Region.
+    pub fn peak_in_flight(&self, region: &str) -> usize {
+        lock(&self.0.in_flight).get(region).map_or(0, |count| count.peak)
+    }
+
+    /// Waits; for ever, if the world has stopped.
+    async fn wait(&self, time: Duration) {
+        if !time.is_zero() {
+            tokio::time::sleep(time).await;
+        }
+        if self.is_stopped() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn faulty(&self, action: Action, call: &Call, half: Duration) -> Reply {
+        let error = |refusal: Refusal| {
+            Reply::Response(wire::encode(call.service, &call.operation, &Err(refusal), &request_id(call)))
+        };
+        if action == Action::Stop {
+            self.0.stopped.send_replace(true);
+        }
+        if matches!(action, Action::Stop | Action::Hang) {
+            std::future::pending::<()>().await;
+        }
+        self.wait(half).await;
+        match action {
+            Action::Reply(status, code, message) => error(Refusal::new(status, &code, message)),
+            Action::Throttle => error(Refusal::throttled(call.service)),
+            Action::ServerError => error(Refusal::server_error(call.service)),
+            Action::Malformed => Reply::Response(wire::garbage(&request_id(call))),
+            Action::Unresolvable => Reply::Unresolvable,
+            _ => Reply::Closed,
+        }
+    }
+
+    fn count_in(&self, incoming: &Incoming) -> Option<Counted> {
+        (incoming.service == Service::Eks).then(|| {
+            let mut counts = lock(&self.0.in_flight);
+            let count: &mut InFlight = counts.entry(incoming.region.clone()).or_default();
+            count.now += 1;
+            count.peak = count.peak.max(count.now);
+            Counted { cloud: self.clone(), region: incoming.region.clone() }
+        })
+    }
+}
+
+/// A request under way; dropping it, answered or not, ends that.
+struct Counted {
+    cloud: Cloud,
+    region: String,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(count) = lock(&self.cloud.0.in_flight).get_mut(&self.region) {
+            count.now -= 1;
+        }
+    }
+}
+
+fn take_effect(world: &mut super::World, incoming: &Incoming) -> Result<serde_json::Value, Refusal> {
+    if let Some(why) = &incoming.unreadable {
+        return Err(Refusal::new(400, "SerializationException", why.clone()));
+    }
+    services::answer(world, incoming.service, &incoming.region, &incoming.operation, &incoming.parameters)
+}
+
+fn request_id(call: &Call) -> String {
+    format!("00000000-0000-4000-8000-{:012}", call.n)
+}

@@ -1,0 +1,162 @@
+//! IAM: roles come and go, every one with an ID of its own, and reads are as late as [`Habits::iam_lags_by`] says.
+//!
+//! [`Habits::iam_lags_by`]: super::world::Habits::iam_lags_by
+
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::paging;
+use super::parameters::Parameters;
+use super::refusal::Refusal;
+use super::world::{Role, World};
+
+/// What RFC 3986 lets stand; IAM encodes the rest of a policy document.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A moment at which a role of a name came (or went).
+#[derive(Debug, Clone)]
+pub(super) struct RoleChange {
+    at: OffsetDateTime,
+    key: String,
+    role: Option<Role>,
+}
+
+impl World {
+    /// Creates a role, as `CreateRole` does.
+    ///
+    /// # Panics
+    /// If the name is taken, in whatever case and under whatever path: `EntityAlreadyExists`.
+    pub fn create_role(&mut self, path: &str, name: &str, trust: &str) -> Role {
+        let key = name.to_lowercase();
+        assert!(!self.roles.contains_key(&key), "EntityAlreadyExists: Role with name {name} already exists.");
+        assert!(path.starts_with('/') && path.ends_with('/'), "a path begins and ends with a slash: {path}");
+        let role = Role {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            arn: format!("arn:{}:iam::{}:role{path}{name}", self.partition, self.account),
+            id: self.unique_id("AROA"),
+            created_at: self.now.replace_nanosecond(0).expect("0 is valid"),
+            trust: trust.to_owned(),
+        };
+        self.roles.insert(key.clone(), role.clone());
+        self.role_history.push(RoleChange { at: self.now, key, role: Some(role.clone()) });
+        role
+    }
+
+    /// Deletes a role.
+    ///
+    /// # Panics
+    /// If there is none of that name: `NoSuchEntity`.
+    pub fn delete_role(&mut self, name: &str) -> Role {
+        let key = name.to_lowercase();
+        let role = self.roles.remove(&key).unwrap_or_else(|| panic!("NoSuchEntity: no role {name}"));
+        self.role_history.push(RoleChange { at: self.now, key, role: None });
+        role
+    }
+
+    /// Deletes a role and creates it again with the same path and trust policy: same ARN, new ID.
+    pub fn recreate_role(&mut self, name: &str) -> Role {
+        let old = self.delete_role(name);
+        self.create_role(&old.path, &old.name, &old.trust)
+    }
+
+    /// Replaces a role's trust policy; its ID stays.
+    ///
+    /// # Panics
+    /// If there is none of that name.
+    pub fn set_trust(&mut self, name: &str, trust: &str) {
+        let key = name.to_lowercase();
+        let role = self.roles.get_mut(&key).unwrap_or_else(|| panic!("NoSuchEntity: no role {name}"));
+        trust.clone_into(&mut role.trust);
+        let role = Some(role.clone());
+        self.role_history.push(RoleChange { at: self.now, key, role });
+    }
+
+    /// The role of a name as it was a while ago.
+    pub(super) fn role_ago(&self, name: &str, ago: Duration) -> Option<&Role> {
+        let key = name.to_lowercase();
+        if ago.is_zero() {
+            return self.roles.get(&key);
+        }
+        let then = self.now - ago;
+        let change = self.role_history.iter().rev().find(|change| change.key == key && change.at <= then);
+        change.and_then(|change| change.role.as_ref())
+    }
+
+    /// When the present role of a name came into being, more exactly than IAM shows it.
+    pub(super) fn role_known_since(&self, role: &Role) -> OffsetDateTime {
+        let created = self.role_history.iter().find(|change| change.role.as_ref().is_some_and(|it| it.id == role.id));
+        created.map_or(role.created_at, |change| change.at)
+    }
+}
+
+/// Answers an IAM operation.
+pub(super) fn answer(world: &mut World, operation: &str, parameters: &Parameters) -> Result<Value, Refusal> {
+    match operation {
+        "GetRole" => get_role(world, parameters),
+        "ListRoles" => list_roles(world, parameters),
+        _ => Err(Refusal::new(400, "InvalidAction", format!("Could not find operation {operation}"))),
+    }
+    .map_err(|refusal| match refusal.code.as_str() {
+        "InvalidParameterException" => Refusal::new(400, "ValidationError", refusal.message),
+        _ => refusal,
+    })
+}
+
+fn get_role(world: &World, parameters: &Parameters) -> Result<Value, Refusal> {
+    parameters.allow(&["RoleName"])?;
+    let name = parameters.text("RoleName")?;
+    let lawful = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    if name.len() > 64 || !name.chars().all(lawful) {
+        return Err(Refusal::new(
+            400,
+            "ValidationError",
+            "The specified value for roleName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-",
+        ));
+    }
+    let role = world
+        .role_ago(name, world.habits.iam_lags_by)
+        .ok_or_else(|| Refusal::new(404, "NoSuchEntity", format!("The role with name {name} cannot be found.")))?;
+    Ok(json!({ "Role": shown(role) }))
+}
+
+fn list_roles(world: &World, parameters: &Parameters) -> Result<Value, Refusal> {
+    parameters.allow(&["PathPrefix", "Marker", "MaxItems"])?;
+    let size = parameters.number("MaxItems", 1, 1000)?.unwrap_or(100);
+    let prefix = parameters.optional_text("PathPrefix")?.unwrap_or("/");
+    let mut names: Vec<String> = world.role_history.iter().map(|change| change.key.clone()).collect();
+    names.extend(world.roles.keys().cloned());
+    names.sort();
+    names.dedup();
+    let roles: Vec<(String, Value)> = names
+        .into_iter()
+        .filter_map(|key| world.role_ago(&key, world.habits.iam_lags_by).map(|role| (key, role)))
+        .filter(|(_, role)| role.path.starts_with(prefix))
+        .map(|(key, role)| (key, shown(role)))
+        .collect();
+    let listing = format!("ListRoles{prefix}");
+    let page = paging::page(&world.habits, &listing, &roles, size, parameters.optional_text("Marker")?)?;
+    let mut reply = json!({ "Roles": page.items, "IsTruncated": page.token.is_some() });
+    if let Some(marker) = page.token {
+        reply["Marker"] = marker.into();
+    }
+    Ok(reply)
+}
+
+fn shown(role: &Role) -> Value {
+    let created = role.created_at.format(&Rfc3339).expect("a date of this century has a form");
+    let mut shown = Map::new();
+    shown.insert("Path".to_owned(), role.path.clone().into());
+    shown.insert("RoleName".to_owned(), role.name.clone().into());
+    shown.insert("RoleId".to_owned(), role.id.clone().into());
+    shown.insert("Arn".to_owned(), role.arn.clone().into());
+    shown.insert("CreateDate".to_owned(), created.into());
+    let document = utf8_percent_encode(&role.trust, UNRESERVED).to_string();
+    shown.insert("AssumeRolePolicyDocument".to_owned(), document.into());
+    shown.insert("MaxSessionDuration".to_owned(), "3600".into());
+    Value::Object(shown)
+}

@@ -1,0 +1,127 @@
+//! From a decoded request to the service that answers it, past the checks that all services share: is the Region
+//! enabled, may the caller do this.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::parameters::Parameters;
+use super::refusal::Refusal;
+use super::world::World;
+use super::{account, cloudwatch, dynamodb, eks, iam};
+
+/// The services there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Service {
+    /// Amazon EKS.
+    Eks,
+    /// IAM.
+    Iam,
+    /// AWS Account Management.
+    Account,
+    /// Amazon DynamoDB.
+    DynamoDb,
+    /// Amazon CloudWatch.
+    CloudWatch,
+}
+
+impl Service {
+    /// By the name that requests are signed for.
+    pub fn by_signing_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "eks" => Self::Eks,
+            "iam" => Self::Iam,
+            "account" => Self::Account,
+            "dynamodb" => Self::DynamoDb,
+            "monitoring" => Self::CloudWatch,
+            _ => return None,
+        })
+    }
+
+    /// How IAM policies call it.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Eks => "eks",
+            Self::Iam => "iam",
+            Self::Account => "account",
+            Self::DynamoDb => "dynamodb",
+            Self::CloudWatch => "cloudwatch",
+        }
+    }
+
+    fn is_regional(self) -> bool {
+        matches!(self, Self::Eks | Self::DynamoDb | Self::CloudWatch)
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.prefix())
+    }
+}
+
+/// Something that the caller may not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// One operation; all of EKS where absent.
+    pub operation: Option<String>,
+    /// One Region; everywhere where absent.
+    pub region: Option<String>,
+    /// Whether a service control policy says so.
+    pub by_organization: bool,
+}
+
+/// Does what a request asks for.
+pub(super) fn answer(
+    world: &mut World,
+    service: Service,
+    region: &str,
+    operation: &str,
+    parameters: &Parameters,
+) -> Result<Value, Refusal> {
+    if service.is_regional() && !world.is_enabled(region) {
+        return Err(Refusal::region_not_enabled(service));
+    }
+    // An entry's creation asks for its permission itself: in which order is one of the world's habits.
+    if operation != "CreateAccessEntry" {
+        world.check_permission(service, operation, region)?;
+    }
+    match service {
+        Service::Eks => eks::answer(world, region, operation, parameters),
+        Service::Iam => iam::answer(world, operation, parameters),
+        Service::Account => account::answer(world, operation, parameters),
+        Service::DynamoDb => dynamodb::answer(world, region, operation, parameters),
+        Service::CloudWatch => cloudwatch::answer(world, region, operation, parameters),
+    }
+}
+
+impl World {
+    pub(super) fn check_permission(&self, service: Service, operation: &str, region: &str) -> Result<(), Refusal> {
+        let concerned = |denial: &&Denial| {
+            denial.operation.as_deref().map_or(service == Service::Eks, |denied| denied == operation)
+                && denial.region.as_deref().is_none_or(|denied| denied == region)
+        };
+        let Some(denial) = self.denials.iter().find(concerned) else { return Ok(()) };
+        let action = format!("{service}:{operation}");
+        if denial.by_organization {
+            let message = format!(
+                "User: {} is not authorized to perform: {action} with an explicit deny in a service control policy",
+                self.caller()
+            );
+            return Err(Refusal::denied(service, message));
+        }
+        Err(self.no_permission(service, &action, "*"))
+    }
+
+    pub(super) fn no_permission(&self, service: Service, action: &str, resource: &str) -> Refusal {
+        let message = format!(
+            "User: {} is not authorized to perform: {action} on resource: {resource} because no identity-based policy allows the {action} action",
+            self.caller()
+        );
+        Refusal::denied(service, message)
+    }
+
+    fn caller(&self) -> String {
+        format!("arn:{}:sts::{}:assumed-role/guard/guard", self.partition, self.account)
+    }
+}

@@ -1,0 +1,157 @@
+//! Another party acts between any two of our calls: its will stands, and no role that nobody permitted is let in.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::cloud::{Action, Entry, EntrySpec, Phase, World, trust};
+use crate::stage::{CLUSTER, REGION, Stage, outcome, viewer};
+
+const ROLE: &str = "arn:aws:iam::111122223333:role/role";
+
+/// Lets another party act just before the n-th call of the repair; `None` when it has fewer calls.
+async fn interfere(n: usize, spec: EntrySpec, mut act: impl FnMut(&mut World) + Send + 'static) -> Option<Stage> {
+    let stage = Stage::set().with("HOLD", "privileged");
+    stage.role_with("role", spec).await;
+    let role = stage.recreate("role").await;
+    stage.cloud.clear_calls();
+    let acted = Arc::new(Mutex::new(false));
+    let flag = Arc::clone(&acted);
+    stage.cloud.intercept(move |call, phase, world| {
+        if call.n == n && phase == Phase::Before {
+            act(world);
+            *flag.lock().unwrap() = true;
+        }
+        Action::Proceed
+    });
+    let _ = stage.deliver(stage.created(&role)).await;
+    stage.cloud.lift_faults();
+    let acted = *acted.lock().unwrap();
+    acted.then_some(stage)
+}
+
+async fn at_every_call<F>(spec: fn() -> EntrySpec, act: fn(&mut World), check: impl Fn(Stage, String) -> F)
+where
+    F: Future<Output = ()>,
+{
+    for n in 1.. {
+        let Some(stage) = interfere(n, spec(), act).await else {
+            assert!(n > 12, "the repair has only {n} calls");
+            return;
+        };
+        check(stage, format!("before call {n}")).await;
+    }
+}
+
+/// The role is taken by somebody who may assume it himself.
+fn taken(world: &mut World) {
+    world.delete_role("role");
+    world.create_role("/", "role", &trust::aws("arn:aws:iam::111122223333:user/mallory"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_taken_by_a_stranger_between_any_two_calls_gets_nothing() {
+    let node = || EntrySpec::of_type("EC2_LINUX");
+    at_every_call(node, taken, |stage, at| async move {
+        assert!(!stage.admits("role"), "{at}");
+        stage.settle().await;
+        stage.sweep().await;
+        assert!(!stage.admits("role"), "{at}, after a sweep");
+        // And the rightful owner loses nothing for good: a person can still give it back.
+        let role = stage.cloud.role("role");
+        let report = stage.invoke_as("approve", crate::stage::command_for("approve", &role)).await.unwrap();
+        assert!(stage.admits("role"), "{at}: {report:#}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_deleted_by_its_owner_between_any_two_calls_stays_deleted_or_was_repaired_before() {
+    fn delete(world: &mut World) {
+        let _ = world.delete_entry(REGION, CLUSTER, ROLE);
+    }
+    // From the deletion on nobody can tell the owner's from ours; before it, the owner's will is known.
+    for n in 1..40 {
+        let Some(stage) = interfere(n, viewer(), delete).await else { return };
+        let sent = stage.cloud.calls_of("DeleteAccessEntry").first().map_or(usize::MAX, |call| call.n);
+        if n <= sent {
+            assert_eq!(stage.cloud.entry(REGION, CLUSTER, ROLE), None, "before call {n}: revived");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_replaced_by_another_party_between_any_two_calls_is_left_as_that_party_made_it() {
+    fn replace(world: &mut World) {
+        let _ = world.delete_entry(REGION, CLUSTER, ROLE);
+        world.add_entry(REGION, CLUSTER, ROLE, &EntrySpec::standard().groups(&["by-terraform"]));
+    }
+    at_every_call(viewer, replace, |stage, at| async move {
+        // DeleteAccessEntry has no precondition: what is created between our last look and it cannot be told.
+        let deletion = stage.cloud.calls_of("DeleteAccessEntry").first().map(|call| format!("before call {}", call.n));
+        if deletion.as_ref() == Some(&at) {
+            return;
+        }
+        let entry: Entry = stage.cloud.entry(REGION, CLUSTER, ROLE).unwrap_or_else(|| panic!("{at}: gone"));
+        assert_eq!(entry.groups, ["by-terraform"], "{at}");
+        assert!(entry.policies.is_empty(), "{at}: given what its owner did not give");
+        assert!(stage.admits("role"), "{at}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_to_the_deletion_never_deletes_what_another_party_created_in_the_gap() {
+    let stage = Stage::set();
+    stage.role_with("role", viewer()).await;
+    let role = stage.recreate("role").await;
+    stage.cloud.when("DeleteAccessEntry").nth(1).after(Action::Close);
+    stage.cloud.when("DeleteAccessEntry").nth(1).act_after(|_| {});
+    let created = Arc::new(Mutex::new(false));
+    stage.cloud.intercept(move |call, phase, world| {
+        let mut created = created.lock().unwrap();
+        let deleted = !world.cluster(REGION, CLUSTER).entries.contains_key(ROLE);
+        if phase == Phase::Before && deleted && !*created && call.operation != "DeleteAccessEntry" {
+            *created = true;
+            world.add_entry(REGION, CLUSTER, ROLE, &EntrySpec::standard().groups(&["by-terraform"]));
+        }
+        Action::Proceed
+    });
+
+    let report = stage.deliver(stage.created(&role)).await.unwrap();
+
+    assert_eq!(outcome(&report), ("none", "replacedByOther"));
+    assert_eq!(stage.entry(&role).unwrap().groups, ["by-terraform"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_whose_reply_is_lost_is_finished() {
+    let stage = Stage::set();
+    stage.node("node").await;
+    let role = stage.recreate("node").await;
+    stage.cloud.lose_reply("DeleteAccessEntry", 1);
+    let report = stage.deliver(stage.created(&role)).await.unwrap();
+    assert_eq!(outcome(&report), ("repaired", ""));
+    assert!(stage.admits("node"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_invocations_at_once_come_to_one_result() {
+    for delay in [0, 7, 25, 60, 110, 150, 210, 300] {
+        let stage = Stage::set();
+        stage.node("node").await;
+        let role = stage.recreate("node").await;
+        let other = stage.clone();
+        let event = stage.created(&role);
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+            let _ = other.deliver(event.clone()).await;
+        };
+        let (first, ()) = tokio::join!(stage.deliver(event.clone()), late);
+        drop(first);
+        assert!(stage.admits("node"), "{delay} ms apart");
+        let created = stage.cloud.calls_of("CreateAccessEntry");
+        let created = created.iter().filter(|call| call.status == Some(200)).count();
+        assert_eq!(created, 1, "{delay} ms apart");
+        assert_eq!(stage.row(&role).unwrap()["state"], "recorded");
+    }
+}

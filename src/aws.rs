@@ -20,9 +20,12 @@ use aws_config::timeout::TimeoutConfig;
 use crate::model::Region;
 use eks::Eks;
 
-/// Attempts of the SDK at a read, a ledger write or a metric: enough to outlast a burst of throttling (waits of
-/// up to 20 s between them), few enough to give up within an invocation.
-const ATTEMPTS: u32 = 8;
+/// Attempts of the SDK at a read, a ledger write or a metric, at most [`LONGEST_WAIT`] apart: enough to outlast a burst
+/// of throttling, few enough to give up within an invocation.
+const ATTEMPTS: u32 = 12;
+
+/// The longest wait between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// All clients of one process.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ impl Aws {
     pub fn new(config: &aws_config::SdkConfig, most_at_once: usize) -> Self {
         let config = config
             .to_builder()
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(LONGEST_WAIT))
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(4))

@@ -175,6 +175,10 @@ pub struct Survey {
     pub known_fresh_in: BTreeSet<ClusterRef>,
     /// What could not be seen.
     pub blind_spots: Vec<BlindSpot>,
+    /// How many clusters were seen into.
+    pub clusters_seen: usize,
+    /// Why rows of the ledger could not be read, where that is so: an unfinished repair may be among them.
+    pub ledger_unread: Option<String>,
     /// How many entries the deadline cut off.
     pub not_reached: usize,
     /// How many roles IAM shows created within the day before the last quarter of an hour (sweeps only).

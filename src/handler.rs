@@ -1,23 +1,36 @@
 //! The table of contents: classify, survey, judge, repair, report. Every trigger takes the same path; what differs is
 //! which roles are looked for, and what may be done.
 
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::app::{App, Run};
-use crate::discovery::{self, Creation, Scope, Subject, Survey, reread_role};
+use crate::discovery::{self, BlindSpot, Creation, Scope, Subject, Survey, reread_role};
 use crate::error::Error;
 use crate::event::{
     BatchContent, BatchRecord, Command, Invocation, RoleChange, RoleEvent, Trigger, authorize, classify,
 };
 use crate::inventory;
 use crate::metrics;
+use crate::outcome::{Outcome, Reason};
 use crate::repair::{Case, Purpose, attend};
 use crate::report::Report;
 use crate::verdict::{Verdict, judge};
 
 /// Until which delivery a record is asked for again because of a blind spot that may pass.
 const DELIVERIES_FOR_BLIND_SPOTS: u32 = 3;
+
+/// What is left for the metrics when all other time is used up; the log lines come after them.
+const TIME_FOR_METRICS: Duration = Duration::from_millis(1500);
+
+/// The longest that the metrics may take in any case.
+const LONGEST_FOR_METRICS: Duration = Duration::from_secs(20);
+
+/// Roles read again side by side.
+const ROLES_AT_ONCE: usize = 8;
 
 /// What Lambda says about an invocation.
 #[derive(Debug, Clone)]
@@ -55,9 +68,9 @@ pub async fn handle(app: &App, payload: &Value, call: Call) -> Result<Value, Err
         Next::Work(plan) => *plan,
     };
 
-    let survey = plan.survey(&run).await?;
+    let survey = Box::pin(plan.survey(&run)).await?;
     let cases = plan.judge(&run, &survey).await;
-    let cases = attend(&run, cases, &plan.purpose).await;
+    let cases = Box::pin(attend(&run, cases, &plan.purpose)).await;
     publish(&run, plan, survey, cases, started).await
 }
 
@@ -180,26 +193,33 @@ impl Plan {
             && survey.sightings.is_empty()
             && survey.blind_spots.is_empty()
         {
-            survey.sightings.extend(discovery::named_but_not_found(run, &subjects[0], &self.scope).await);
+            Box::pin(discovery::named_but_not_found(run, &subjects[0], &self.scope, &mut survey)).await;
         }
         Ok(survey)
     }
 
     async fn judge(&self, run: &Run<'_>, survey: &Survey) -> Vec<Case> {
         let home = &run.invocation.home;
-        let mut cases = Vec::new();
-        for sighting in &survey.sightings {
-            let mut sighting = sighting.clone();
-            let mut verdict = judge(&sighting, home);
-            // A list of roles is no ground for a change, nor for calling one gone.
-            let from_list = matches!(self.look_for, LookFor::All { .. });
-            if from_list && matches!(verdict, Verdict::Stale(_) | Verdict::Orphaned | Verdict::Missing) {
-                reread_role(run, &mut sighting).await;
-                verdict = judge(&sighting, home);
-            }
-            cases.push(Case::new(sighting, verdict));
-        }
-        cases
+        let from_list = matches!(self.look_for, LookFor::All { .. });
+        stream::iter(survey.sightings.clone())
+            .map(|mut sighting| async move {
+                let verdict = judge(&sighting, home);
+                // A list of roles is no ground for a change, nor for calling one gone.
+                let is_safe = matches!(
+                    verdict,
+                    Verdict::Fresh(_)
+                        | Verdict::Undecided(Reason::OtherAccount | Reason::IamUser | Reason::ServiceLinkedRole)
+                );
+                if from_list && !is_safe {
+                    reread_role(run, &mut sighting).await;
+                    let verdict = judge(&sighting, home);
+                    return Case::new(sighting, verdict);
+                }
+                Case::new(sighting, verdict)
+            })
+            .buffered(ROLES_AT_ONCE)
+            .collect()
+            .await
     }
 }
 
@@ -238,8 +258,12 @@ async fn publish(
     }
     if survey.regions > 0 {
         let namespace = &app.config.metric_namespace;
-        if let Err(fault) = app.aws.put_metric_data(namespace, run.now(), &data).await {
-            tracing::warn!(error = %fault, "metrics go out in the log instead");
+        let put = app.aws.put_metric_data(namespace, run.now(), &data);
+        let time = run.until(run.deadline) + TIME_FOR_METRICS;
+        let put = tokio::time::timeout(time.min(LONGEST_FOR_METRICS), put).await;
+        if let Some(problem) = put.map_or_else(|_| Some("no answer".to_owned()), |put| put.err().map(|f| f.to_string()))
+        {
+            tracing::warn!(error = problem, "metrics go out in the log instead");
             for line in &metrics::embedded(namespace, run.now(), &data) {
                 app.log_line(line);
             }
@@ -252,9 +276,7 @@ async fn publish(
     let shown = if run.is_sweep {
         cases
             .into_iter()
-            .filter(|case| {
-                !matches!(case.verdict, Verdict::Fresh(_)) || case.outcome != crate::outcome::Outcome::nothing()
-            })
+            .filter(|case| !matches!(case.verdict, Verdict::Fresh(_)) || case.outcome != Outcome::nothing())
             .collect()
     } else {
         cases
@@ -285,7 +307,7 @@ fn created_by(event: &RoleEvent) -> Option<(&str, &str)> {
 /// Why the invocation has to be retried, if so. A batch tells its records instead, and a sweep comes again by itself.
 fn incomplete(plan: &Plan, survey: &Survey, cases: &[Case], is_sweep: bool) -> Option<String> {
     if is_sweep {
-        let saw_nothing = survey.clusters == 0 && cases.is_empty() && !survey.blind_spots.is_empty();
+        let saw_nothing = survey.clusters_seen == 0 && cases.is_empty() && !survey.blind_spots.is_empty();
         return saw_nothing.then(|| format!("The sweep could examine nothing: {}", spots(survey)));
     }
     if !plan.records.is_empty() {
@@ -295,16 +317,18 @@ fn incomplete(plan: &Plan, survey: &Survey, cases: &[Case], is_sweep: bool) -> O
         .iter()
         .filter(|case| case.outcome.is_incomplete())
         .map(|case| {
-            let reason = case.outcome.reason().map_or("", crate::outcome::Reason::label);
+            let reason = case.outcome.reason().map_or("", Reason::label);
             let Case { sighting, outcome, .. } = case;
             format!("{} in {}: {} ({reason})", sighting.principal_arn, sighting.at, outcome.label())
         })
         .collect();
-    let passing = survey.blind_spots.iter().any(crate::discovery::BlindSpot::may_pass);
-    if open.is_empty() && !passing {
+    let passing = survey.blind_spots.iter().any(BlindSpot::may_pass);
+    let unread = survey.ledger_unread.as_ref().filter(|_| plan.purpose != Purpose::Check);
+    if open.is_empty() && !passing && unread.is_none() {
         return None;
     }
-    let mut summary = open.join("; ");
+    let unread = unread.map(|because| format!("the ledger could not be read: ledgerUnavailable ({because})"));
+    let mut summary = open.into_iter().chain(unread).collect::<Vec<_>>().join("; ");
     if passing {
         if !summary.is_empty() {
             summary.push_str("; ");
@@ -322,7 +346,7 @@ fn spots(survey: &Survey) -> String {
 
 /// The records of a batch that are to be delivered again.
 fn failed_records(plan: &Plan, survey: &Survey, cases: &[Case]) -> Vec<String> {
-    let passing = survey.blind_spots.iter().any(crate::discovery::BlindSpot::may_pass);
+    let passing = survey.blind_spots.iter().any(BlindSpot::may_pass);
     let failed = |record: &&BatchRecord| match &record.content {
         Err(_) => true,
         Ok(BatchContent::Ignored { .. }) => false,
@@ -333,6 +357,7 @@ fn failed_records(plan: &Plan, survey: &Survey, cases: &[Case]) -> Vec<String> {
                     .is_some_and(|arn| arn.name().eq_ignore_ascii_case(&name))
             };
             cases.iter().filter(is_its).any(|case| case.outcome.is_incomplete())
+                || survey.ledger_unread.is_some()
                 || (passing && record.receive_count <= DELIVERIES_FOR_BLIND_SPOTS)
         }
     };

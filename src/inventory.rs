@@ -85,7 +85,7 @@ fn item(principal: &str, at: &ClusterRef, read: &RowRead) -> Value {
             item["state"] = json!("invalid");
             item["detail"] = json!(because);
         }
-        RowRead::Absent | RowRead::Unavailable(_) => item["state"] = json!("expired"),
+        RowRead::Absent | RowRead::Expired(_) | RowRead::Unavailable(_) => item["state"] = json!("expired"),
     }
     item
 }

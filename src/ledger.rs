@@ -12,6 +12,7 @@ use crate::aws::Aws;
 use crate::aws::dynamodb::PageKey;
 use crate::aws::fault::{Fault, FaultKind};
 use crate::model::{ClusterRef, Home, RoleArn};
+use crate::outcome::Reason;
 pub use row::{Row, State};
 
 /// What a read of one row gave.
@@ -19,6 +20,8 @@ pub use row::{Row, State};
 pub enum RowRead {
     /// There is none.
     Absent,
+    /// An archived one past its time, which counts as absent; its version, for writing over it.
+    Expired(u64),
     /// A row in order.
     Row(Box<Row>),
     /// A row that this function did not write, or that a later version of it wrote: left alone, and told.
@@ -33,7 +36,17 @@ impl RowRead {
     pub fn row(&self) -> Option<&Row> {
         match self {
             Self::Row(row) => Some(row),
-            Self::Absent | Self::Invalid(_) | Self::Unavailable(_) => None,
+            Self::Absent | Self::Expired(_) | Self::Invalid(_) | Self::Unavailable(_) => None,
+        }
+    }
+
+    /// The version to write over; 0 where there is nothing.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        match self {
+            Self::Row(row) => row.version,
+            Self::Expired(version) => *version,
+            Self::Absent | Self::Invalid(_) | Self::Unavailable(_) => 0,
         }
     }
 
@@ -51,6 +64,17 @@ pub enum NotWritten {
     Overtaken,
     /// DynamoDB refused or did not answer.
     Unavailable(String),
+}
+
+impl NotWritten {
+    /// Why the entry waits.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Overtaken => Reason::LeaseTaken,
+            Self::Unavailable(because) => Reason::LedgerUnavailable { because },
+        }
+    }
 }
 
 impl From<Fault> for NotWritten {

@@ -73,7 +73,16 @@ pub fn of_sweep(cases: &[Case], not_reached: usize, is_event_path_silent: Option
     let unresolved = cases
         .iter()
         .filter(|case| !is_ignored(case) && case.verdict.is_error())
-        .filter(|case| !matches!(case.outcome, Outcome::Repaired | Outcome::Restored | Outcome::Removed(_)))
+        .filter(|case| {
+            let dealt_with = matches!(
+                case.outcome,
+                Outcome::Repaired
+                    | Outcome::Restored
+                    | Outcome::Removed(_)
+                    | Outcome::None(Some(Reason::ReplacedByOther | Reason::DeletedByOwner))
+            );
+            !dealt_with
+        })
         .count();
     let mut data = vec![
         Datum::total("AccessEntriesUnresolved", unresolved),
@@ -85,7 +94,7 @@ pub fn of_sweep(cases: &[Case], not_reached: usize, is_event_path_silent: Option
 }
 
 fn is_ignored(case: &Case) -> bool {
-    matches!(case.outcome, Outcome::Held(Reason::IgnoreTag { .. }))
+    matches!(case.outcome, Outcome::Held(Reason::IgnoreTag { .. })) || case.ignore_tag().is_some()
 }
 
 /// The same data as one log line in CloudWatch's embedded metric format, for when they cannot be sent

@@ -276,7 +276,7 @@ impl Reason {
             ),
             Self::LedgerRowInvalid { because } => format!(
                 "The ledger's row for this entry does not hold what this function writes ({because}), and is not \
-                 followed. Find out who wrote it; delete it if it is not wanted."
+                 followed. Find out who wrote it; the README says how to take it out of the ledger."
             ),
             Self::ChangedMeanwhile { what } => {
                 format!("Somebody else changed it during the repair ({what}); the change was left as it is. Look at it.")
@@ -314,10 +314,10 @@ impl Reason {
             Self::ReplacedByOther => "Somebody else created the entry meanwhile; it was left as it is.".to_owned(),
             Self::DeletedByOwner => "Somebody else deleted the entry meanwhile; nothing was created.".to_owned(),
             Self::RoleDeleted => "The role no longer exists. The entry is kept in the ledger for 90 days; the command \
-                                  in remedy restores it for a role that exists again."
+                                  restore brings it back for a role that exists again."
                 .to_owned(),
             Self::RoleGone => "The role was deleted during the repair. The entry is kept in the ledger for 90 days; the \
-                               command in remedy restores it for a role that exists again."
+                               command restore brings it back for a role that exists again."
                 .to_owned(),
             Self::ClusterGone => "The cluster that the entry belonged to no longer exists.".to_owned(),
         }

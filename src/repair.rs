@@ -17,6 +17,7 @@ use futures::stream::{self, StreamExt as _};
 use crate::app::Run;
 use crate::discovery::Sighting;
 use crate::event::Creator;
+use crate::guardrail::{self, Refusal};
 use crate::ledger::{NotWritten, Row, RowRead};
 use crate::model::{RoleId, RoleState};
 use crate::outcome::{Outcome, Reason};
@@ -51,6 +52,8 @@ pub struct Case {
     pub previous_entry_arn: Option<String>,
     /// From the role's creation to the repair.
     pub locked_out: Option<Duration>,
+    /// Whether this invocation sent a deletion.
+    pub was_deletion_sent: bool,
     /// More for a person.
     pub note: Option<String>,
 }
@@ -68,7 +71,17 @@ impl Case {
             previous_role_id: previous,
             previous_entry_arn: None,
             locked_out: None,
+            was_deletion_sent: false,
             note: None,
+        }
+    }
+
+    /// The ignore tag, where entry or cluster has it.
+    #[must_use]
+    pub fn ignore_tag(&self) -> Option<Reason> {
+        match guardrail::tags(&self.sighting.snapshot()?, self.sighting.cluster.as_ref()?) {
+            Err(Refusal::Hold(reason)) => Some(reason),
+            _ => None,
         }
     }
 }
@@ -100,8 +113,13 @@ pub async fn attend(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<C
     if *purpose == Purpose::Check {
         return cases.into_iter().map(looked_at).collect();
     }
+    let (ignored, cases): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.ignore_tag().is_some());
     let (mut done, due): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| is_settled(case, purpose));
     done = stream::iter(done).map(|case| settle(run, case)).buffer_unordered(AT_ONCE).collect().await;
+    done.extend(ignored.into_iter().map(|mut case| {
+        case.outcome = case.ignore_tag().map_or_else(Outcome::nothing, Outcome::Held);
+        case
+    }));
     if due.is_empty() && !run.is_sweep {
         return done;
     }
@@ -117,12 +135,12 @@ pub async fn attend(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<C
             return done;
         }
     };
-    let (first, mut rest) = crew.finish_what_tripped(breaker, due).await;
+    let (first, mut rest) = Box::pin(crew.finish_what_tripped(breaker, due)).await;
     done.extend(first);
     // One by one until one has come to a good end, then side by side.
     rest.reverse();
     while let Some(case) = rest.pop() {
-        let case = crew.attend(case).await;
+        let case = Box::pin(crew.attend(case)).await;
         let succeeded = case.outcome == Outcome::Repaired;
         done.push(case);
         if succeeded {
@@ -159,13 +177,15 @@ async fn settle(run: &Run<'_>, case: Case) -> Case {
     else {
         return case;
     };
-    // A role read before the entry was made may be an earlier one than the entry is bound to.
-    if !matches!(case.verdict, Verdict::Fresh(_)) || examined.entry.created_at >= case.sighting.role_read_at {
+    // A role read before the entry was made may be an earlier one than the entry is bound to; so may one read while
+    // IAM's replicas were catching up.
+    let is_read_too_early = examined.entry.created_at + run.config().settle >= case.sighting.role_read_at;
+    if !matches!(case.verdict, Verdict::Fresh(_)) || is_read_too_early {
         return case;
     }
     let snapshot = examined.snapshot();
     let mut row = match &case.sighting.row {
-        RowRead::Absent => {
+        RowRead::Absent | RowRead::Expired(_) => {
             Row::recorded(&role.arn, &cluster.at, cluster.created_at, &examined.entry.arn, snapshot.clone())
         }
         RowRead::Row(row) if row.state == crate::ledger::State::Recorded => (**row).clone(),
@@ -179,6 +199,7 @@ async fn settle(run: &Run<'_>, case: Case) -> Case {
             return case;
         }
     };
+    row.version = case.sighting.row.version();
     row = row.verified(&examined.entry.arn, snapshot, role.id.clone(), run.now());
     row.cluster_created_at = cluster.created_at;
     if run.ledger().is_kept()

@@ -12,8 +12,11 @@ use crate::outcome::{Outcome, Reason};
 use crate::repair::Case;
 use crate::verdict::Verdict;
 
-/// The most entries that one report carries: Lambda's answer may be 6 MB at most.
+/// The most entries that one report carries.
 const MOST_ENTRIES: usize = 5000;
+
+/// The most bytes that they may take: Lambda's answer may be 6 MB at most.
+const MOST_BYTES: usize = 5_000_000;
 
 /// The function's answer.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -142,9 +145,17 @@ impl Report {
     #[must_use]
     pub fn with_cases(mut self, mut cases: Vec<Case>, invocation: &Invocation, creator: &Creators<'_>) -> Self {
         cases.sort_by(|a, b| order(a).cmp(&order(b)));
-        self.entries_omitted = cases.len().saturating_sub(MOST_ENTRIES);
-        cases.truncate(MOST_ENTRIES);
-        self.entries = cases.iter().map(|case| Entry::of(case, invocation, creator)).collect();
+        let mut bytes = 0;
+        self.entries = cases
+            .iter()
+            .take(MOST_ENTRIES)
+            .map(|case| Entry::of(case, invocation, creator))
+            .take_while(|entry| {
+                bytes += serde_json::to_string(entry).map_or(0, |text| text.len() + 1);
+                bytes <= MOST_BYTES
+            })
+            .collect();
+        self.entries_omitted = cases.len() - self.entries.len();
         self
     }
 
@@ -297,7 +308,6 @@ fn remedy(case: &Case, invocation: &Invocation) -> Option<String> {
             _ => "check",
         },
         Outcome::Failed(_) => "repair",
-        Outcome::Removed(Reason::RoleDeleted | Reason::RoleGone) => "restore",
         _ => return None,
     };
     let sighting = &case.sighting;
@@ -305,13 +315,14 @@ fn remedy(case: &Case, invocation: &Invocation) -> Option<String> {
         "command": command, "principalArn": sighting.principal_arn,
         "clusterName": sighting.at.name, "region": sighting.at.region,
     });
-    let needs_right = matches!(command, "approve" | "restore");
+    let needs_right = command == "approve";
     if needs_right {
         payload["roleId"] = json!(role_id.unwrap_or_else(|| "ID-OF-THE-ROLE".to_owned()));
     }
     let function = if needs_right { invocation.qualified("approve") } else { invocation.unqualified() };
+    let region = function.split(':').nth(3).unwrap_or_default();
     Some(format!(
-        "aws lambda invoke --function-name {function} --cli-binary-format raw-in-base64-out --payload '{payload}' \
-         /dev/stdout"
+        "aws lambda invoke --region {region} --function-name {function} --cli-read-timeout 0 \
+         --cli-binary-format raw-in-base64-out --payload '{payload}' /dev/stdout"
     ))
 }

@@ -116,16 +116,24 @@ impl Aws {
         cluster: &str,
         version_read: u64,
     ) -> Result<(), Fault> {
-        self.dynamodb
+        let deleted = self
+            .dynamodb
             .delete_item()
             .table_name(table)
             .set_key(Some(key(principal_arn, cluster)))
             .condition_expression("version = :v")
             .expression_attribute_values(":v", AttributeValue::N(version_read.to_string()))
             .send()
-            .await
-            .map(drop)
-            .map_err(|e| Fault::of("DeleteItem", &e))
+            .await;
+        match deleted.map_err(|e| Fault::of("DeleteItem", &e)) {
+            Ok(_) => Ok(()),
+            // Repeated after a lost reply, it fails on its own deletion.
+            Err(fault) if fault.kind == FaultKind::ConditionFailed => {
+                let there = self.get_item(table, principal_arn, cluster).await?;
+                if there.is_none() { Ok(()) } else { Err(fault) }
+            }
+            Err(fault) => Err(fault),
+        }
     }
 }
 

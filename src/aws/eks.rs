@@ -20,6 +20,9 @@ use crate::model::{AccessEntry, AccessPolicy, AccessScope, Cluster, ClusterRef, 
 /// The largest page that EKS gives (EKS API Reference: `maxResults` 1 to 100).
 const PAGE: i32 = 100;
 
+/// How long a change may wait for its turn; it has not been sent then.
+const TURN_TIMEOUT: Duration = Duration::from_secs(4);
+
 /// How long one attempt of a change may take before its outcome counts as unknown.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -51,6 +54,14 @@ impl Eks {
     async fn gate(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
         // The gate is never closed; without a permit the call would merely go unbounded.
         self.gate.acquire().await.ok()
+    }
+
+    /// A turn for a change: one that waits too long is given up, so that nothing is sent after its lease has ended.
+    async fn gate_for_change(
+        &self,
+        operation: &'static str,
+    ) -> Result<Option<tokio::sync::SemaphorePermit<'_>>, Fault> {
+        tokio::time::timeout(TURN_TIMEOUT, self.gate()).await.map_err(|_| Fault::not_sent(operation))
     }
 
     /// The names of all clusters of the Region, connected (external) ones left out: they have no access entries.
@@ -216,7 +227,7 @@ impl Eks {
         snapshot: &Snapshot,
     ) -> Result<AccessEntry, Fault> {
         const OPERATION: &str = "CreateAccessEntry";
-        let _permit = self.gate().await;
+        let _permit = self.gate_for_change("CreateAccessEntry").await?;
         let groups = snapshot.creation_groups();
         let tags = snapshot.creation_tags();
         let reply = self
@@ -242,7 +253,7 @@ impl Eks {
     /// # Errors
     /// Any [`Fault`]; "not found" where somebody else was first.
     pub async fn delete_access_entry(&self, cluster: &str, principal_arn: &str) -> Result<(), Fault> {
-        let _permit = self.gate().await;
+        let _permit = self.gate_for_change("DeleteAccessEntry").await?;
         self.client
             .delete_access_entry()
             .cluster_name(cluster)
@@ -266,7 +277,7 @@ impl Eks {
         principal_arn: &str,
         policy: &AccessPolicy,
     ) -> Result<bool, Fault> {
-        let _permit = self.gate().await;
+        let _permit = self.gate_for_change("AssociateAccessPolicy").await?;
         let namespaces = &policy.access_scope.namespaces;
         let scope = types::AccessScope::builder()
             .r#type(types::AccessScopeType::from(policy.access_scope.kind.as_str()))
@@ -300,7 +311,7 @@ impl Eks {
         principal_arn: &str,
         policy_arn: &str,
     ) -> Result<(), Fault> {
-        let _permit = self.gate().await;
+        let _permit = self.gate_for_change("DisassociateAccessPolicy").await?;
         self.client
             .disassociate_access_policy()
             .cluster_name(cluster)

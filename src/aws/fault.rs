@@ -3,6 +3,7 @@
 //! Throttling and denial are not modelled on the access-entry operations, so the SDK hands them over as unhandled
 //! errors; the code in the error's metadata is the only reliable sign (EKS API Reference, "Common Errors").
 
+use aws_sdk_eks::config::http::HttpResponse;
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 
 /// A failed AWS call: what it means, and the words for a person.
@@ -53,7 +54,7 @@ pub enum FaultKind {
 
 impl Fault {
     /// Reads an SDK error of any operation.
-    pub(crate) fn of<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
+    pub(crate) fn of<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata,
     {
@@ -62,7 +63,12 @@ impl Fault {
                 let meta = context.err().meta();
                 let code = meta.code().unwrap_or("Unknown").to_owned();
                 let message = meta.message().unwrap_or("no message").to_owned();
-                let kind = kind_of_code(&code, &message).unwrap_or(FaultKind::ServerError);
+                let kind = match (kind_of_code(&code, &message), context.raw().status().as_u16()) {
+                    // A code that nobody listed: the HTTP status tells whose trouble it is.
+                    (None | Some(FaultKind::Refused), 500..) => FaultKind::ServerError,
+                    (None | Some(FaultKind::Refused), 429) => FaultKind::Throttled,
+                    (kind, _) => kind.unwrap_or(FaultKind::ServerError),
+                };
                 Self { kind, operation, code, message }
             }
             SdkError::TimeoutError(_) => Self::without_reply(FaultKind::TimedOut, operation, "no reply in time"),
@@ -102,6 +108,12 @@ impl Fault {
             code: "MalformedReply".to_owned(),
             message: format!("the reply lacks {what}"),
         }
+    }
+
+    /// Not sent at all: too much else was under way.
+    pub(crate) fn not_sent(operation: &'static str) -> Self {
+        let message = "too many requests of ours were under way".to_owned();
+        Self { kind: FaultKind::Throttled, operation, code: "NotSent".to_owned(), message }
     }
 
     /// No reply before a deadline of our own.

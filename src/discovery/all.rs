@@ -29,7 +29,7 @@ const ENTRIES_AT_ONCE: usize = 8;
 const VERIFIED_LATELY: time::Duration = time::Duration::hours(6);
 
 struct Known {
-    roles: Result<BTreeMap<String, Role>, String>,
+    roles: BTreeMap<String, Role>,
     roles_read_at: OffsetDateTime,
     rows: BTreeMap<ClusterRef, BTreeMap<String, RowRead>>,
 }
@@ -50,10 +50,11 @@ pub async fn survey_all(run: &Run<'_>, scope: &Scope, trust_records: bool) -> Re
         .buffer_unordered(CLUSTERS_AT_ONCE)
         .collect::<Vec<_>>();
     let (lists, roles, rows) = futures::future::join3(lists, run.app.aws.list_roles(), all_rows(run, scope)).await;
+    let roles = roles.map_err(|fault| {
+        Error::RepairIncomplete(format!("The account's roles could not be listed ({fault}), so nothing can be judged."))
+    })?;
     let known = Known {
-        roles: roles
-            .map(|roles| roles.into_iter().map(|role| (role.arn.as_str().to_owned(), role)).collect())
-            .map_err(|fault| fault.to_string()),
+        roles: roles.into_iter().map(|role| (role.arn.as_str().to_owned(), role)).collect(),
         roles_read_at,
         rows: rows?,
     };
@@ -79,6 +80,7 @@ pub async fn survey_all(run: &Run<'_>, scope: &Scope, trust_records: bool) -> Re
     while let Some((at, view)) = views.next().await {
         match view {
             Ok(view) => {
+                survey.clusters_seen += 1;
                 survey.known_fresh += view.fresh.len();
                 if !view.fresh.is_empty() {
                     survey.known_fresh_in.insert(at.clone());
@@ -97,7 +99,7 @@ pub async fn survey_all(run: &Run<'_>, scope: &Scope, trust_records: bool) -> Re
         }
     }
     drop(views);
-    unfinished(run, known, &mut survey).await;
+    unfinished(run, known, &mut survey, ends).await;
     Ok(survey)
 }
 
@@ -128,12 +130,7 @@ impl Known {
     }
 
     fn role_of(&self, arn: &RoleArn) -> RoleState {
-        match &self.roles {
-            Ok(roles) => {
-                roles.get(arn.as_str()).map_or(RoleState::Absent, |role| of_arn(&RoleState::Present(role.clone()), arn))
-            }
-            Err(because) => RoleState::Unreadable(because.clone()),
-        }
+        self.roles.get(arn.as_str()).map_or(RoleState::Absent, |role| RoleState::Present(role.clone()))
     }
 
     fn row(&self, at: &ClusterRef, principal: &str) -> RowRead {
@@ -143,7 +140,7 @@ impl Known {
     /// Whether the ledger saw an entry of this principal good with the ID that its role still has.
     fn has_recorded_role(&self, at: &ClusterRef, principal: &str) -> bool {
         let row = self.rows.get(at).and_then(|rows| rows.get(principal)).and_then(RowRead::row);
-        let role = self.roles.as_ref().ok().and_then(|roles| roles.get(principal));
+        let role = self.roles.get(principal);
         matches!((row, role), (Some(row), Some(role))
             if row.state == State::Recorded && row.role_id.as_ref() == Some(&role.id))
     }
@@ -227,27 +224,35 @@ async fn remember(
 }
 
 /// The unfinished repairs whose entries were not met.
-async fn unfinished(run: &Run<'_>, known: &Known, survey: &mut Survey) {
+async fn unfinished(run: &Run<'_>, known: &Known, survey: &mut Survey, ends: tokio::time::Instant) {
     let met: BTreeSet<(ClusterRef, String)> =
         survey.sightings.iter().map(|s| (s.at.clone(), s.principal_arn.clone())).collect();
-    for (at, rows) in &known.rows {
-        for (principal, read) in rows {
-            let is_met = met.contains(&(at.clone(), principal.clone()));
-            if read.open().is_none() || is_met || survey.is_blind_to(at) {
-                continue;
-            }
-            match examine(run, at, principal).await {
-                Ok((cluster, entry)) => survey.sightings.push(Sighting {
-                    at: at.clone(),
-                    cluster,
-                    principal_arn: principal.clone(),
-                    entry,
-                    row: read.clone(),
-                    role: role_of_principal(known, principal, &run.invocation.home),
-                    role_read_at: known.roles_read_at,
-                }),
-                Err(fault) => survey.blind_spots.push(BlindSpot::of(&at.region, Some(&at.name), &fault)),
-            }
+    let left = known.rows.iter().flat_map(|(at, rows)| rows.iter().map(move |(principal, read)| (at, principal, read)));
+    let left: Vec<_> = left
+        .filter(|(at, principal, read)| {
+            let needs_a_look = read.open().is_some() || matches!(read, RowRead::Invalid(_));
+            needs_a_look && !survey.is_blind_to(at) && !met.contains(&((*at).clone(), (*principal).clone()))
+        })
+        .collect();
+    let mut looks = stream::iter(left)
+        .map(|(at, principal, read)| async move {
+            let seen = tokio::time::timeout_at(ends, examine(run, at, principal)).await;
+            (at, principal, read, seen.unwrap_or_else(|_| Err(out_of_time())))
+        })
+        .buffer_unordered(ENTRIES_AT_ONCE);
+    while let Some((at, principal, read, seen)) = looks.next().await {
+        match seen {
+            Ok((cluster, entry)) => survey.sightings.push(Sighting {
+                at: at.clone(),
+                cluster,
+                principal_arn: principal.clone(),
+                entry,
+                row: read.clone(),
+                role: role_of_principal(known, principal, &run.invocation.home),
+                role_read_at: known.roles_read_at,
+            }),
+            Err(fault) if fault == out_of_time() => survey.not_reached += 1,
+            Err(fault) => survey.blind_spots.push(BlindSpot::of(&at.region, Some(&at.name), &fault)),
         }
     }
 }
@@ -258,9 +263,8 @@ fn created_lately(known: &Known, now: OffsetDateTime) -> usize {
     let (from, to) = (now - time::Duration::days(1), now - time::Duration::minutes(15));
     known
         .roles
-        .iter()
-        .flatten()
-        .filter(|(_, role)| !role.arn.is_service_linked() && role.created_at >= from && role.created_at <= to)
+        .values()
+        .filter(|role| !role.arn.is_service_linked() && role.created_at >= from && role.created_at <= to)
         .count()
 }
 

@@ -53,10 +53,15 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
         .filter_map(|(arn, rows)| Some((arn, rows.as_ref().ok()?)))
         .flat_map(|(arn, rows)| rows.iter().map(move |(at, read)| (arn, at, read)))
         .filter(|(arn, at, read)| {
-            read.open().is_some() && scope.admits(at) && !survey.is_blind_to(at) && !seen(&pass.found, arn, at)
+            (read.open().is_some() || matches!(read, RowRead::Invalid(_)))
+                && scope.admits(at)
+                && !survey.is_blind_to(at)
+                && !seen(&pass.found, arn, at)
         })
         .map(|(arn, at, _)| (arn.clone(), at.clone()))
         .collect();
+
+    survey.ledger_unread = rows.values().find_map(|rows| rows.as_ref().err().cloned());
 
     let names: BTreeSet<String> = pass
         .found
@@ -97,11 +102,11 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
 }
 
 /// What is known of an entry that a person named and that is not there: its cluster, its role and its row.
-pub async fn named_but_not_found(run: &Run<'_>, subject: &Subject, scope: &Scope) -> Option<Sighting> {
-    let (arn, name) = (subject.arn.as_ref()?, scope.cluster.as_ref()?);
+pub async fn named_but_not_found(run: &Run<'_>, subject: &Subject, scope: &Scope, survey: &mut Survey) {
+    let (Some(arn), Some(name)) = (&subject.arn, &scope.cluster) else { return };
     let regions = match &scope.region {
         Some(region) => vec![region.clone()],
-        None => run.app.regions().await.ok()?,
+        None => run.app.regions().await.unwrap_or_default(),
     };
     let (role, role_read_at) = roles::read(run, arn.name()).await;
     let mut missing = None;
@@ -110,7 +115,13 @@ pub async fn named_but_not_found(run: &Run<'_>, subject: &Subject, scope: &Scope
         let (seen, row) =
             futures::future::join(examine(run, &at, arn.as_str()), run.ledger().row(arn.as_str(), &at, run.now()))
                 .await;
-        let Ok((cluster, entry)) = seen else { continue };
+        let (cluster, entry) = match seen {
+            Ok(seen) => seen,
+            Err(fault) => {
+                survey.blind_spots.push(BlindSpot::of(&at.region, Some(&at.name), &fault));
+                continue;
+            }
+        };
         let is_its_cluster = cluster.is_some();
         let sighting = Sighting {
             at,
@@ -122,11 +133,12 @@ pub async fn named_but_not_found(run: &Run<'_>, subject: &Subject, scope: &Scope
             role_read_at,
         };
         if is_its_cluster {
-            return Some(sighting);
+            missing = Some(sighting);
+            break;
         }
         missing = missing.or(Some(sighting));
     }
-    missing
+    survey.sightings.extend(missing);
 }
 
 impl Found {

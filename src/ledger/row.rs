@@ -73,6 +73,9 @@ pub struct Row {
     /// The entry to delete is one that this repair had created itself, perhaps without all of its policies.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_own_entry: bool,
+    /// A person asked for it to be created from the archive: no deletion of ours came before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_restore: bool,
     /// When the role was first seen to be gone during the repair.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub role_absent_since: Option<OffsetDateTime>,
@@ -107,7 +110,7 @@ impl Row {
             Err(error) => return RowRead::Invalid(error.to_string()),
         };
         if row.expires_at.is_some_and(|at| row.state == State::Archived && at <= now.unix_timestamp()) {
-            return RowRead::Absent;
+            return RowRead::Expired(row.version);
         }
         match row.problem(home) {
             Some(problem) => RowRead::Invalid(problem),
@@ -166,6 +169,7 @@ impl Row {
             creation_sent_at: None,
             created_entry_arn: None,
             is_own_entry: false,
+            is_restore: false,
             role_absent_since: None,
             lease_owner: None,
             lease_until: None,
@@ -199,6 +203,7 @@ impl Row {
         self.grounds = None;
         self.forget_progress();
         self.is_own_entry = false;
+        self.is_restore = false;
         self.role_absent_since = None;
         self.give_back();
     }

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 
 use super::crew::{Crew, Wait};
 use super::{Case, LEAST_FOR_A_DELETION, Purpose};
-use crate::aws::eks::Entries;
+use crate::aws::fault::Fault;
 use crate::discovery::{Examined, examine};
 use crate::guardrail::{self, Refusal};
 use crate::ledger::{NotWritten, Row, State};
@@ -51,8 +51,11 @@ pub(super) enum Flow {
 pub(super) enum Fate {
     /// It stays open.
     Keep,
-    /// It is no longer needed.
+    /// Nothing is deleted: back to what was recorded of the entry before, or away. A row that holds more than the
+    /// entry that stands is kept.
     Close,
+    /// It is no longer needed: what stands, or does not, is somebody else's will.
+    Forget,
     /// It is put away for a person.
     Archive,
     /// It is written already.
@@ -60,6 +63,7 @@ pub(super) enum Fate {
 }
 
 /// A repair at work.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of what was sent and answered so far")]
 pub(super) struct Work<'a> {
     pub(super) crew: &'a Crew<'a>,
     pub(super) principal: &'a RoleArn,
@@ -73,6 +77,12 @@ pub(super) struct Work<'a> {
     pub(super) is_new: bool,
     /// The role as it was read last.
     pub(super) role: Option<Role>,
+    /// A deletion was sent.
+    pub(super) was_deletion_sent: bool,
+    /// A rehearsal whose answer was lost: it may have created an entry.
+    pub(super) is_rehearsal_unclear: bool,
+    /// Our creation, while the role could not be read after it.
+    pub(super) unverified: Option<String>,
     /// Policies that were not associated before our own calls.
     pub(super) associated: Vec<String>,
 }
@@ -84,13 +94,13 @@ impl Crew<'_> {
         case: &mut Case,
         principal: &RoleArn,
         row: Row,
+        ends: OffsetDateTime,
         opened_for: Option<&Examined>,
     ) -> bool {
         let run = self.run;
         let before = row.access_entry_arn.clone();
         let sent_at_first = row.deletion_sent_at;
         let is_new = opened_for.is_some();
-        let ends = self.ends();
         let mut work = Work {
             crew: self,
             principal,
@@ -101,13 +111,16 @@ impl Crew<'_> {
             note: None,
             is_new,
             role: None,
+            was_deletion_sent: false,
+            is_rehearsal_unclear: false,
+            unverified: None,
             associated: Vec::new(),
         };
         let (outcome, fate) = loop {
             if run.now() >= work.ends {
                 break (work.out_of_time(), Fate::Keep);
             }
-            match work.step().await {
+            match Box::pin(work.step()).await {
                 Flow::Again(pause) => tokio::time::sleep(pause.min(run.until(work.ends))).await,
                 Flow::End(outcome, fate) => break (outcome, fate),
                 Flow::Anew => {
@@ -120,6 +133,7 @@ impl Crew<'_> {
         };
         let outcome = work.end(outcome, fate).await;
         case.note = work.note.take();
+        case.was_deletion_sent |= work.was_deletion_sent;
         if let Some(role) = work.role.take() {
             case.sighting.role = RoleState::Present(role);
         }
@@ -158,13 +172,16 @@ impl Work<'_> {
         Outcome::Deferred { reason: Reason::TooLittleTime, deletion_sent }
     }
 
-    async fn read(&self) -> Result<Present, crate::aws::fault::Fault> {
+    async fn read(&self) -> Result<Present, Fault> {
         let run = self.crew.run;
-        let (seen, role) = futures::future::join(
+        let reads = futures::future::join(
             examine(run, &self.row.cluster, self.principal.as_str()),
             run.app.aws.get_role(self.principal.name()),
-        )
-        .await;
+        );
+        // What is acted on must be younger than the lease.
+        let (seen, role) = tokio::time::timeout(run.until(self.ends), reads)
+            .await
+            .map_err(|_| Fault::timed_out("read", "no answer within the lease"))?;
         let (cluster, entry) = seen?;
         let role = match role {
             RoleState::Present(role) if role.arn != *self.principal => RoleState::Absent,
@@ -187,18 +204,32 @@ impl Work<'_> {
             }
             _ => return Flow::Anew,
         };
-        if let Err(Refusal::Hold(reason)) = guardrail::tags(&self.row.snapshot, &cluster) {
+        let present_snapshot = present.entry.as_ref().map(Examined::snapshot);
+        let mut snapshots = std::iter::once(&self.row.snapshot).chain(&present_snapshot);
+        let tagged = snapshots.find_map(|snapshot| guardrail::tags(snapshot, &cluster).err());
+        if let Some(Refusal::Hold(reason)) = tagged {
             return Flow::End(Outcome::Held(reason), Fate::Keep);
         }
+        if !cluster.is_workable {
+            let what = "the cluster is being created or deleted".to_owned();
+            return Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what }), Fate::Keep);
+        }
+        let is_bound = self.row.deletion_sent_at.is_some() || self.row.is_own_entry;
         let role = match present.role {
             RoleState::Present(role) => self.role.insert(role).clone(),
-            RoleState::Absent if self.row.deletion_sent_at.is_some() => return self.role_absent().await,
+            RoleState::Absent if is_bound => return self.role_absent(present.entry.as_ref()).await,
             RoleState::Absent => return Flow::Anew,
             RoleState::Unreadable(because) => return self.unreadable(&because),
         };
         self.row.role_absent_since = None;
+        self.unverified = None;
         match (self.row.deletion_sent_at, present.entry) {
             (None, Some(entry)) => self.before_the_deletion(&cluster, &role, &entry).await,
+            // A late read of our own creation, perhaps.
+            (None, None) if self.row.is_own_entry && self.tries < 3 => self.pause(),
+            (None, None) if self.row.is_own_entry => {
+                Flow::End(Outcome::None(Some(Reason::DeletedByOwner)), Fate::Forget)
+            }
             (None, None) => Flow::Anew,
             (Some(_), entry) => self.after_the_deletion(&cluster, &role, entry).await,
         }
@@ -214,7 +245,7 @@ impl Work<'_> {
     }
 
     /// The role does not show. IAM answers eventually, so that counts only when it has not shown for a while.
-    async fn role_absent(&mut self) -> Flow {
+    async fn role_absent(&mut self, entry: Option<&Examined>) -> Flow {
         let now = self.crew.run.now();
         let since = self.row.role_absent_since.unwrap_or(now);
         if self.row.role_absent_since.is_none() {
@@ -224,6 +255,13 @@ impl Work<'_> {
             }
         }
         if now - since >= self.crew.run.config().settle {
+            // Ours, perhaps without all of its policies: what is put away is the whole.
+            if let Some(entry) = entry
+                && self.is_our_creation(entry)
+                && let Err(flow) = self.delete_created(&entry.entry.arn).await
+            {
+                return flow;
+            }
             return Flow::End(Outcome::Removed(Reason::RoleGone), Fate::Archive);
         }
         self.pause()
@@ -231,7 +269,7 @@ impl Work<'_> {
 
     async fn before_the_deletion(&mut self, cluster: &Cluster, role: &Role, entry: &Examined) -> Flow {
         if !self.is_as_it_was(role, entry) {
-            return Flow::Anew;
+            return self.changed_before_the_deletion(cluster, role, entry).await;
         }
         // What was reviewed when the row was opened may have changed: a trust policy, a tag.
         if self.is_new
@@ -254,7 +292,7 @@ impl Work<'_> {
             if entry.entry.arn != self.row.access_entry_arn {
                 self.take_back().await;
             }
-            return Flow::Anew;
+            return self.pause();
         }
         self.associated.clear();
         if self.is_new
@@ -274,27 +312,35 @@ impl Work<'_> {
             return Flow::End(self.out_of_time(), Fate::Keep);
         }
         self.row.deletion_sent_at = Some(run.now());
-        if let Err(flow) = self.write().await {
-            return flow;
-        }
-        // DeleteAccessEntry has no precondition: the entry's ARN is read directly before it.
-        match self
-            .crew
-            .run
-            .eks(&self.row.cluster.region)
-            .describe_access_entry(&self.row.cluster.name, self.principal.as_str())
-            .await
-        {
-            Ok(Entries::Known(Some(entry))) if entry.arn == self.row.access_entry_arn => {
-                self.deletion_is_ours = true;
-                self.delete().await
+        self.tries = 0;
+        self.deletion_is_ours = true;
+        self.delete().await
+    }
+
+    /// The entry or the role is not what the row was opened for.
+    async fn changed_before_the_deletion(&mut self, cluster: &Cluster, role: &Role, entry: &Examined) -> Flow {
+        if entry.entry.arn != self.row.access_entry_arn {
+            let is_like_ours = entry.snapshot().is_recreation_of(&self.row.snapshot, self.principal);
+            if self.is_rehearsal_unclear && is_like_ours {
+                let what =
+                    "the entry was deleted, and one like it may have been made by a rehearsal whose answer was lost";
+                return Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what: what.to_owned() }), Fate::Forget);
             }
-            Ok(_) => {
-                self.row.forget_progress();
+            return if self.row.is_own_entry {
+                Flow::End(Outcome::None(Some(Reason::ReplacedByOther)), Fate::Forget)
+            } else {
                 Flow::Anew
-            }
-            Err(_) => self.pause(),
+            };
         }
+        if !self.row.is_own_entry {
+            return Flow::Anew;
+        }
+        // Our own creation may lack what the row has: the row stays whatever happens.
+        if Some(&role.id) != self.row.permitted_role_id.as_ref() {
+            return self.other_role(cluster, role).await;
+        }
+        let what = "the entry is not as this repair had made it".to_owned();
+        Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what }), Fate::Keep)
     }
 
     /// Whether role and entry are those that the row was opened for.
@@ -322,12 +368,22 @@ impl Work<'_> {
             if !is_permitted {
                 return self.other_role(cluster, role).await;
             }
-            // A late read, or the deletion did not arrive.
+            // A late read, or the deletion did not arrive. An owner's change since then is not deleted.
+            let now = entry.snapshot();
+            let is_same = if self.row.is_own_entry {
+                now.is_recreation_of(&self.row.snapshot, self.principal)
+            } else {
+                now == self.row.snapshot
+            };
+            if !is_same {
+                let what = "the entry was changed after its deletion had been prepared".to_owned();
+                return Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what }), Fate::Keep);
+            }
             return if self.tries < 3 { self.pause() } else { self.delete().await };
         }
         if !self.is_our_creation(&entry) {
             self.take_back().await;
-            return Flow::End(Outcome::None(Some(Reason::ReplacedByOther)), Fate::Close);
+            return Flow::End(Outcome::None(Some(Reason::ReplacedByOther)), Fate::Forget);
         }
         let is_stale = is_older(&entry.entry, role.created_at);
         if !is_permitted && !is_stale {
@@ -377,6 +433,12 @@ impl Work<'_> {
 
     /// Reviews the snapshot for the role that is there now; without a permit the row stays, for a person.
     async fn permit_anew(&mut self, cluster: &Cluster, role: &Role) -> Result<(), Flow> {
+        // A person asked for one role ID; only a person names another.
+        if self.row.is_restore && matches!(self.crew.purpose, Purpose::Act { .. }) {
+            let expected = self.row.permitted_role_id.as_ref().map(ToString::to_string).unwrap_or_default();
+            let reason = Reason::RoleChanged { expected, present: role.id.to_string() };
+            return Err(Flow::End(Outcome::Held(reason), Fate::Keep));
+        }
         let asked = self.crew.asked(role);
         let permit = match self.crew.review_for(self.principal, &self.row.snapshot, cluster, role, &asked) {
             Ok(permit) => permit,
@@ -407,47 +469,60 @@ impl Work<'_> {
     pub(super) async fn write(&mut self) -> Result<(), Flow> {
         let deletion_sent = self.row.deletion_sent_at.is_some();
         let ledger = self.crew.run.ledger();
-        ledger.write(&mut self.row).await.map_err(|problem| {
-            let reason = match problem {
-                NotWritten::Overtaken => Reason::LeaseTaken,
-                NotWritten::Unavailable(because) => Reason::LedgerUnavailable { because },
-            };
-            Flow::End(Outcome::Deferred { reason, deletion_sent }, Fate::Written)
-        })
+        ledger
+            .write(&mut self.row)
+            .await
+            .map_err(|problem| Flow::End(Outcome::Deferred { reason: problem.reason(), deletion_sent }, Fate::Written))
     }
 
     /// Closes the row: back to what was recorded of the entry before, or away.
     async fn close(&mut self) -> Result<(), Outcome> {
         let ledger = self.crew.run.ledger();
-        let closed = if self.row.role_id.is_some() && !self.row.is_own_entry && self.row.deletion_sent_at.is_none() {
+        let closed = if self.row.is_own_entry {
+            self.row.give_back();
+            ledger.write(&mut self.row).await
+        } else if self.row.role_id.is_some() {
             self.row.become_recorded();
             ledger.write(&mut self.row).await
         } else {
             ledger.forget(&self.row).await
         };
-        closed.map_err(|problem| {
-            Outcome::deferred(match problem {
-                NotWritten::Overtaken => Reason::LeaseTaken,
-                NotWritten::Unavailable(because) => Reason::LedgerUnavailable { because },
-            })
-        })
+        closed.map_err(|problem| Outcome::deferred(problem.reason()))
     }
 
     /// Leaves the row as its fate has it.
     async fn end(&mut self, outcome: Outcome, fate: Fate) -> Outcome {
         let run = self.crew.run;
-        if let Outcome::Failed(Reason::RecreationRefused { by }) = &outcome {
-            self.crew.halted.store(true, Ordering::SeqCst);
+        if let Some(arn) = self.unverified.take()
+            && !matches!(outcome, Outcome::Repaired)
+        {
+            // Perhaps bound to a role that nobody permitted; the row keeps the entry.
+            if self.delete_created(&arn).await.is_err() {
+                self.note = Some(format!("{arn} was created while the role could not be read; look at it."));
+            }
+        }
+        if let Outcome::Failed(Reason::RecreationRefused { by }) = &outcome
+            && !self.row.is_restore
+        {
             // A person's restore follows no deletion of ours; it must not stop the others.
-            let is_ours = !matches!(self.crew.purpose, Purpose::Restore { .. });
-            if is_ours && let Err(NotWritten::Unavailable(because)) = run.ledger().trip(&self.row, by, run.now()).await
-            {
+            self.crew.halted.store(true, Ordering::SeqCst);
+            if let Err(NotWritten::Unavailable(because)) = run.ledger().trip(&self.row, by, run.now()).await {
                 self.note = Some(format!("The breaker could not be written ({because})."));
             }
         }
         match fate {
             Fate::Written => outcome,
             Fate::Close => self.close().await.err().unwrap_or(outcome),
+            Fate::Forget => match run.ledger().forget(&self.row).await {
+                Ok(()) => outcome,
+                Err(problem) => Outcome::deferred(problem.reason()),
+            },
+            // Put back where the person took it from, as long as nothing came of it.
+            Fate::Keep if self.row.is_restore && self.row.created_entry_arn.is_none() && !outcome.is_incomplete() => {
+                self.row.archive(Reason::RoleDeleted.label(), run.now());
+                let _ = self.write().await;
+                outcome
+            }
             Fate::Keep => {
                 self.row.give_back();
                 // Not given back, the lease ends by itself.

@@ -10,7 +10,7 @@ use crate::app::Run;
 use crate::config::{Mode, OnRoleDeleted};
 use crate::discovery::{Examined, Sighting, examine};
 use crate::guardrail::{self, Asked, Permit, Refusal, Request};
-use crate::ledger::{Breaker, NotWritten, Row, RowRead, State};
+use crate::ledger::{Breaker, Row, RowRead, State};
 use crate::model::{Cluster, Role, RoleArn, RoleId, RoleState, Snapshot};
 use crate::outcome::{Outcome, Reason};
 use crate::verdict::{Verdict, judge};
@@ -29,17 +29,20 @@ impl Crew<'_> {
         let Some(breaker) = breaker else { return (Vec::new(), due) };
         let is_it =
             |case: &Case| case.sighting.principal_arn == breaker.principal_arn && case.sighting.at == breaker.cluster;
-        let (mut its, rest): (Vec<Case>, Vec<Case>) = due.into_iter().partition(is_it);
-        if its.is_empty() {
-            its.extend(self.look_at(&breaker).await);
-        }
+        let (its, rest): (Vec<Case>, Vec<Case>) = due.into_iter().partition(is_it);
         let mut done = Vec::new();
-        let mut is_open = false;
-        for case in its {
-            let case = self.attend(case).await;
-            is_open |= case.outcome.is_incomplete() || matches!(case.outcome, Outcome::Held(_));
-            done.push(case);
+        if its.is_empty() {
+            // Whatever a person asked for was asked for another entry.
+            let plain = Purpose::Act { creators: Vec::new() };
+            let alone = Crew { purpose: &plain, halted: AtomicBool::new(false), begun: AtomicU32::new(0), ..*self };
+            if let Some(case) = Box::pin(alone.look_at(&breaker)).await {
+                done.push(Box::pin(alone.attend(case)).await);
+            }
         }
+        for case in its {
+            done.push(Box::pin(self.attend(case)).await);
+        }
+        let is_open = done.iter().any(|case| case.outcome.is_incomplete() || matches!(case.outcome, Outcome::Held(_)));
         if !is_open && self.run.ledger().reset(&breaker).await.is_ok() {
             return (done, rest);
         }
@@ -50,9 +53,14 @@ impl Crew<'_> {
     pub(super) async fn look_at(&self, breaker: &Breaker) -> Option<Case> {
         let run = self.run;
         let row = run.ledger().row(&breaker.principal_arn, &breaker.cluster, run.now()).await;
-        // Whoever closed the row has dealt with it.
-        if !matches!(row, RowRead::Unavailable(_)) {
-            row.open()?;
+        // Whoever closed the row has dealt with it; a row that cannot be read or followed is not closed.
+        let is_closed = match &row {
+            RowRead::Absent | RowRead::Expired(_) => true,
+            RowRead::Row(row) => row.state != State::Repairing,
+            RowRead::Invalid(_) | RowRead::Unavailable(_) => false,
+        };
+        if is_closed {
+            return None;
         }
         let arn = RoleArn::parse(&breaker.principal_arn)?;
         let mut sighting = Sighting {
@@ -64,7 +72,7 @@ impl Crew<'_> {
             role: RoleState::Unreadable("it was not asked for".to_owned()),
             role_read_at: run.now(),
         };
-        self.refresh(&mut sighting, &arn).await.ok();
+        Box::pin(self.refresh(&mut sighting, &arn)).await.ok();
         let verdict = judge(&sighting, &run.invocation.home);
         Some(Case::new(sighting, verdict))
     }
@@ -72,15 +80,16 @@ impl Crew<'_> {
     /// Works on one case until its outcome is known; looks anew where it changed under our hands.
     pub(super) async fn attend(&self, mut case: Case) -> Case {
         for _ in 0..LOOKS {
-            if self.step(&mut case).await {
+            if Box::pin(self.step(&mut case)).await {
                 return case;
             }
             let Some(arn) = RoleArn::parse(&case.sighting.principal_arn) else { break };
-            if let Err(outcome) = self.refresh(&mut case.sighting, &arn).await {
+            if let Err(outcome) = Box::pin(self.refresh(&mut case.sighting, &arn)).await {
                 case.outcome = outcome;
                 return case;
             }
-            if case.sighting.entry.is_none() && case.sighting.row.open().is_none() {
+            let is_readable = !matches!(case.sighting.row, RowRead::Invalid(_) | RowRead::Unavailable(_));
+            if case.sighting.entry.is_none() && is_readable && case.sighting.row.open().is_none() {
                 case.outcome = Outcome::None(Some(Reason::DeletedByOwner));
                 return case;
             }
@@ -102,22 +111,22 @@ impl Crew<'_> {
                 case.outcome = Outcome::deferred(Reason::LedgerUnavailable { because: because.clone() });
                 return true;
             }
-            RowRead::Absent | RowRead::Row(_) => {}
+            RowRead::Absent | RowRead::Expired(_) | RowRead::Row(_) => {}
         }
         let Some(principal) = RoleArn::parse(&case.sighting.principal_arn) else {
             *case = looked_at(case.clone());
             return true;
         };
         if let Purpose::Restore { role_id } = self.purpose {
-            return self.restore(case, &principal, role_id).await;
+            return Box::pin(self.restore(case, &principal, role_id)).await;
         }
         if let Some(row) = case.sighting.row.open().cloned() {
-            return self.go_on(case, &principal, row).await;
+            return Box::pin(self.go_on(case, &principal, row)).await;
         }
         match &case.verdict {
             // Never changed unattended; a person may know better.
             Verdict::Undecided(Reason::RecordContradictsDates) if matches!(self.purpose, Purpose::Approve { .. }) => {
-                self.stale(case, &principal).await
+                Box::pin(self.stale(case, &principal)).await
             }
             Verdict::Fresh(_) | Verdict::Undecided(_) => {
                 *case = settle(run, case.clone()).await;
@@ -127,8 +136,8 @@ impl Crew<'_> {
                 case.outcome = Outcome::nothing();
                 true
             }
-            Verdict::Orphaned => self.orphaned(case, &principal).await,
-            Verdict::Stale(_) => self.stale(case, &principal).await,
+            Verdict::Orphaned => Box::pin(self.orphaned(case, &principal)).await,
+            Verdict::Stale(_) => Box::pin(self.stale(case, &principal)).await,
         }
     }
 
@@ -166,17 +175,33 @@ impl Crew<'_> {
         }
         let mut row =
             Row::recorded(principal, &sighting.at, cluster.created_at, &examined.entry.arn, examined.snapshot());
+        row.version = sighting.row.version();
         if let Some(before) = sighting.row.row() {
-            row.version = before.version;
             row.role_id = before.recorded_role_id(&examined.entry.arn, cluster.created_at).cloned();
             row.verified_at = row.role_id.is_some().then_some(before.verified_at).flatten();
         }
-        open(&mut row, &permit);
-        if let Err(outcome) = self.take(&mut row, false).await {
-            case.outcome = outcome;
-            return true;
+        // Our own creation of an earlier repair, put away before its policies were back: what was put away counts.
+        if let Some(before) = sighting.row.row().filter(|row| row.state == State::Archived)
+            && before.created_entry_arn.as_ref() == Some(&examined.entry.arn)
+            && examined.snapshot().is_recreation_of(&before.snapshot, principal)
+        {
+            row.snapshot = before.snapshot.clone();
+            row.is_own_entry = true;
         }
-        self.converge(case, principal, row, Some(examined)).await
+        open(&mut row, &permit);
+        let ends = match self.take(&mut row, false).await {
+            Ok(ends) => ends,
+            Err(outcome) => {
+                self.begun.fetch_sub(1, Ordering::SeqCst);
+                case.outcome = outcome;
+                return true;
+            }
+        };
+        let is_done = Box::pin(self.converge(case, principal, row, ends, Some(examined))).await;
+        if !case.was_deletion_sent {
+            self.begun.fetch_sub(1, Ordering::SeqCst);
+        }
+        is_done
     }
 
     /// Goes on with an unfinished repair.
@@ -216,11 +241,13 @@ impl Crew<'_> {
             case.outcome = Outcome::Deferred { reason: Reason::TooLittleTime, deletion_sent: sent };
             return true;
         }
-        if let Err(outcome) = self.take(&mut row, sent).await {
-            case.outcome = outcome;
-            return true;
+        match self.take(&mut row, sent).await {
+            Ok(ends) => Box::pin(self.converge(case, principal, row, ends, None)).await,
+            Err(outcome) => {
+                case.outcome = outcome;
+                true
+            }
         }
-        self.converge(case, principal, row, None).await
     }
 
     /// Creates a missing entry from the ledger, at a person's word.
@@ -240,6 +267,10 @@ impl Crew<'_> {
             case.outcome = Outcome::nothing();
             return true;
         };
+        if row.state == State::Repairing && row.is_leased_to_other(&run.owner, run.now()) {
+            case.outcome = Outcome::Deferred { reason: Reason::LeaseTaken, deletion_sent: true };
+            return true;
+        }
         let asked = Asked::ByApprover { role_id: role_id.clone() };
         let permit = match self.review_for(principal, &row.snapshot, &cluster, &role, &asked) {
             Ok(permit) => permit,
@@ -250,19 +281,27 @@ impl Crew<'_> {
         };
         if row.state == State::Archived {
             row.forget_progress();
-            row.deletion_sent_at = Some(run.now());
+            row.is_restore = true;
+            row.is_own_entry = false;
             row.cluster_created_at = cluster.created_at;
             row.archived_at = None;
             row.archived_because = None;
             row.expires_at = None;
         }
+        if case.sighting.entry.is_none() {
+            // There is nothing to rehearse against, and nothing to delete.
+            row.deletion_sent_at.get_or_insert(run.now());
+        }
         row.role_absent_since = None;
         open(&mut row, &permit);
-        if let Err(outcome) = self.take(&mut row, true).await {
-            case.outcome = outcome;
-            return true;
-        }
-        let ended = self.converge(case, principal, row, None).await;
+        let ends = match self.take(&mut row, true).await {
+            Ok(ends) => ends,
+            Err(outcome) => {
+                case.outcome = outcome;
+                return true;
+            }
+        };
+        let ended = Box::pin(self.converge(case, principal, row, ends, None)).await;
         if case.outcome == Outcome::Repaired {
             case.outcome = Outcome::Restored;
         }
@@ -271,7 +310,7 @@ impl Crew<'_> {
 
     pub(super) async fn orphaned(&self, case: &mut Case, principal: &RoleArn) -> bool {
         if self.run.config().on_role_deleted == OnRoleDeleted::Remove && matches!(self.purpose, Purpose::Act { .. }) {
-            return self.remove(case, principal).await;
+            return Box::pin(self.remove(case, principal)).await;
         }
         case.outcome = Outcome::Reported;
         if let (Some(snapshot), Some(cluster)) = (case.sighting.snapshot(), &case.sighting.cluster)
@@ -328,7 +367,8 @@ impl Crew<'_> {
             return Some(Outcome::deferred(Reason::TooLittleTime));
         }
         let limit = run.config().max_repairs;
-        if run.is_sweep && self.begun.fetch_add(1, Ordering::SeqCst) >= limit {
+        if self.begun.fetch_add(1, Ordering::SeqCst) >= limit && run.is_sweep {
+            self.begun.fetch_sub(1, Ordering::SeqCst);
             return Some(Outcome::Held(Reason::RepairBudget { limit }));
         }
         None
@@ -350,32 +390,25 @@ impl Crew<'_> {
     }
 
     /// Takes the row for this invocation.
-    pub(super) async fn take(&self, row: &mut Row, deletion_sent: bool) -> Result<(), Outcome> {
+    ///
+    /// Tells when the work ends at the latest: 15 s before the lease, which outlast whatever was sent before.
+    pub(super) async fn take(&self, row: &mut Row, deletion_sent: bool) -> Result<OffsetDateTime, Outcome> {
         let run = self.run;
-        row.lease(&run.owner, self.ends() + Duration::from_secs(15));
-        run.ledger().write(row).await.map_err(|problem| Outcome::Deferred {
-            reason: match problem {
-                NotWritten::Overtaken => Reason::LeaseTaken,
-                NotWritten::Unavailable(because) => Reason::LedgerUnavailable { because },
-            },
-            deletion_sent,
-        })
-    }
-
-    /// When the work on an entry that is begun now ends at the latest.
-    pub(super) fn ends(&self) -> OffsetDateTime {
-        self.run.deadline.min(self.run.now() + LONGEST)
+        let ends = run.deadline.min(run.now() + LONGEST);
+        row.lease(&run.owner, ends + Duration::from_secs(15));
+        let written = run.ledger().write(row).await;
+        written.map(|()| ends).map_err(|problem| Outcome::Deferred { reason: problem.reason(), deletion_sent })
     }
 
     /// Reads everything about a sighting anew.
     pub(super) async fn refresh(&self, sighting: &mut Sighting, principal: &RoleArn) -> Result<(), Outcome> {
         let run = self.run;
         sighting.role_read_at = run.now();
-        let (seen, role, row) = futures::future::join3(
+        let (seen, role, row) = Box::pin(futures::future::join3(
             examine(run, &sighting.at, principal.as_str()),
             run.app.aws.get_role(principal.name()),
             run.ledger().row(principal.as_str(), &sighting.at, run.now()),
-        )
+        ))
         .await;
         sighting.role = match role {
             RoleState::Present(role) if role.arn != *principal => RoleState::Absent,

@@ -5,10 +5,13 @@
 
 use super::Case;
 use super::crew::{Crew, Wait, held};
-use crate::discovery::Sighting;
+use std::sync::atomic::Ordering;
+
+use crate::aws::fault::FaultKind;
+use crate::discovery::{Examined, Sighting};
 use crate::guardrail::{self, Refusal};
-use crate::ledger::{NotWritten, Row};
-use crate::model::{RoleArn, RoleState};
+use crate::ledger::{Row, State};
+use crate::model::{Cluster, RoleArn, RoleState};
 use crate::outcome::{Outcome, Reason};
 
 impl Crew<'_> {
@@ -32,33 +35,51 @@ impl Crew<'_> {
             case.outcome = outcome;
             return true;
         }
+        let is_done = Box::pin(self.archive_and_delete(case, principal, &before, examined, cluster)).await;
+        if !matches!(case.outcome, Outcome::Removed(_) | Outcome::Failed(_)) {
+            self.begun.fetch_sub(1, Ordering::SeqCst);
+        }
+        is_done
+    }
+
+    async fn archive_and_delete(
+        &self,
+        case: &mut Case,
+        principal: &RoleArn,
+        before: &Sighting,
+        examined: &Examined,
+        cluster: &Cluster,
+    ) -> bool {
+        let run = self.run;
         // IAM answers eventually: one "no such role" may be a replica that lags.
         if let Wait::TooLong(_) = self.wait_for(before.role_read_at + run.config().settle, run.now()).await {
             case.outcome = Outcome::deferred(Reason::TooLittleTime);
             return true;
         }
         let mut sighting = before.clone();
-        if let Err(outcome) = self.refresh(&mut sighting, principal).await {
+        if let Err(outcome) = Box::pin(self.refresh(&mut sighting, principal)).await {
             case.outcome = outcome;
             return true;
         }
-        if !is_unchanged(&before, &sighting) {
+        if !is_unchanged(before, &sighting) {
             return false;
         }
         let snapshot = examined.snapshot();
         let mut row = Row::recorded(principal, &before.at, cluster.created_at, &examined.entry.arn, snapshot);
+        row.version = sighting.row.version();
+        let was_archived = sighting.row.row().is_some_and(|there| {
+            there.state == State::Archived
+                && there.access_entry_arn == examined.entry.arn
+                && there.deletion_sent_at.is_some()
+        });
         if let Some(there) = sighting.row.row() {
-            row.version = there.version;
             row.role_id = there.role_id.clone();
             row.verified_at = there.verified_at;
         }
         row.archive(Reason::RoleDeleted.label(), run.now());
         row.deletion_sent_at = Some(run.now());
         if let Err(problem) = run.ledger().write(&mut row).await {
-            case.outcome = Outcome::deferred(match problem {
-                NotWritten::Overtaken => Reason::LeaseTaken,
-                NotWritten::Unavailable(because) => Reason::LedgerUnavailable { because },
-            });
+            case.outcome = Outcome::deferred(problem.reason());
             return true;
         }
         // Read once more: the role must be absent after the entry was last seen.
@@ -69,7 +90,9 @@ impl Crew<'_> {
         }
         case.outcome = match run.eks(&before.at.region).delete_access_entry(&before.at.name, principal.as_str()).await {
             Ok(()) => Outcome::Removed(Reason::RoleDeleted),
-            Err(fault) if fault.kind == crate::aws::fault::FaultKind::NotFound => {
+            // Our own deletion of an earlier try has arrived.
+            Err(fault) if fault.kind == FaultKind::NotFound && was_archived => Outcome::Removed(Reason::RoleDeleted),
+            Err(fault) if fault.kind == FaultKind::NotFound => {
                 let _ = run.ledger().forget(&row).await;
                 Outcome::None(Some(Reason::DeletedByOwner))
             }

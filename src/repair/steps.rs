@@ -25,10 +25,13 @@ impl Work<'_> {
                 if let Err(flow) = self.delete_created(&created.arn).await {
                     return Some(flow);
                 }
-                return Some(Flow::End(Outcome::None(Some(Reason::DeletedByOwner)), Fate::Close));
+                return Some(Flow::End(Outcome::None(Some(Reason::DeletedByOwner)), Fate::Forget));
             }
             Err(fault) if fault.kind == FaultKind::InUse => {}
-            Err(fault) => return Some(self.rehearsal_failed(&fault)),
+            Err(fault) => {
+                self.is_rehearsal_unclear |= fault.may_have_happened();
+                return Some(self.rehearsal_failed(&fault));
+            }
         }
         if self.row.snapshot.access_policies.is_empty() {
             return None;
@@ -79,14 +82,39 @@ impl Work<'_> {
         Flow::End(Outcome::Held(Reason::RehearsalRefused { by: fault.to_string() }), Fate::Close)
     }
 
-    /// Deletes the entry of the row; the caller has just read that it is there.
+    /// Deletes the entry of the row. `DeleteAccessEntry` has no precondition: the row is written, so the lease is still
+    /// ours, and the entry's ARN is read, directly before.
     pub(super) async fn delete(&mut self) -> Flow {
-        let eks = self.crew.run.eks(&self.row.cluster.region);
+        if let Err(flow) = self.write().await {
+            return flow;
+        }
+        let run = self.crew.run;
+        let eks = run.eks(&self.row.cluster.region);
+        let is_first = self.deletion_is_ours;
+        match eks.describe_access_entry(&self.row.cluster.name, self.principal.as_str()).await {
+            Ok(Entries::Known(Some(entry))) if entry.arn == self.row.access_entry_arn => {}
+            Ok(_) if is_first && !self.row.is_own_entry => {
+                self.row.forget_progress();
+                return Flow::Anew;
+            }
+            Ok(_) | Err(_) => {
+                self.deletion_is_ours = false;
+                return self.pause();
+            }
+        }
+        if run.now() >= self.ends {
+            return Flow::End(self.out_of_time(), Fate::Keep);
+        }
+        self.was_deletion_sent = true;
         let deleted = eks.delete_access_entry(&self.row.cluster.name, self.principal.as_str()).await;
         match deleted {
-            Ok(()) => Flow::Again(A_MOMENT),
+            Ok(()) => {
+                // A later 404 is the answer to our own deletion.
+                self.deletion_is_ours = false;
+                Flow::Again(A_MOMENT)
+            }
             Err(fault) if fault.kind == FaultKind::NotFound && self.deletion_is_ours => {
-                Flow::End(Outcome::None(Some(Reason::DeletedByOwner)), Fate::Close)
+                Flow::End(Outcome::None(Some(Reason::DeletedByOwner)), Fate::Forget)
             }
             Err(fault) if fault.may_have_happened() => {
                 self.deletion_is_ours = false;
@@ -96,6 +124,7 @@ impl Work<'_> {
             Err(fault) if matches!(fault.kind, FaultKind::NotFound | FaultKind::InUse) => self.pause(),
             // A clear refusal: the entry stands as it was.
             Err(fault) if self.deletion_is_ours => {
+                self.row.forget_progress();
                 let because = fault.to_string();
                 Flow::End(Outcome::Failed(Reason::AwsError { because }), Fate::Close)
             }
@@ -107,10 +136,13 @@ impl Work<'_> {
     pub(super) async fn delete_created(&mut self, created_arn: &str) -> Result<(), Flow> {
         let eks = self.crew.run.eks(&self.row.cluster.region);
         let name = self.row.cluster.name.clone();
-        for _ in 0..5 {
+        for tries in 0.. {
+            if tries == 5 {
+                return Err(Self::failed("what was just created could not be deleted again"));
+            }
             match eks.describe_access_entry(&name, self.principal.as_str()).await {
                 Ok(Entries::Known(Some(entry))) if entry.arn == created_arn => {}
-                Ok(_) => return Ok(()),
+                Ok(_) => break,
                 Err(fault) if !fault.may_pass() => return Err(Self::failed(&fault.to_string())),
                 Err(_) => {
                     tokio::time::sleep(A_MOMENT).await;
@@ -118,23 +150,24 @@ impl Work<'_> {
                 }
             }
             match eks.delete_access_entry(&name, self.principal.as_str()).await {
-                Ok(()) => {
-                    self.row.created_entry_arn = None;
-                    self.row.creation_sent_at = None;
-                    return Ok(());
-                }
-                Err(fault) if fault.kind == FaultKind::NotFound => return Ok(()),
+                Ok(()) => break,
+                Err(fault) if fault.kind == FaultKind::NotFound => break,
                 Err(fault) if fault.may_pass() => tokio::time::sleep(A_MOMENT).await,
                 Err(fault) => return Err(Self::failed(&fault.to_string())),
             }
         }
-        Err(Self::failed("what was just created could not be deleted again"))
+        self.row.created_entry_arn = None;
+        self.row.creation_sent_at = None;
+        self.unverified = None;
+        Ok(())
     }
 
     /// Creates the entry, for the permitted role only: it is read directly before and directly after.
     pub(super) async fn create(&mut self) -> Flow {
         let run = self.crew.run;
-        if self.row.creation_sent_at.is_none() {
+        // Written before it is sent: after a cut, an entry like the snapshot may be this creation.
+        let before = (self.row.creation_sent_at, self.row.created_entry_arn.take());
+        if before.0.is_none() || before.1.is_some() {
             self.row.creation_sent_at = Some(run.now());
             if let Err(flow) = self.write().await {
                 return flow;
@@ -144,19 +177,24 @@ impl Work<'_> {
             RoleState::Present(role) if self.is_permitted(&role) => {}
             _ => return self.pause(),
         }
+        if run.now() >= self.ends {
+            return Flow::End(self.out_of_time(), Fate::Keep);
+        }
         let eks = run.eks(&self.row.cluster.region);
         let name = self.row.cluster.name.clone();
         match eks.create_access_entry(&name, self.principal, &self.row.snapshot).await {
             Ok(created) => {
                 self.row.created_entry_arn = Some(created.arn.clone());
                 let after = run.app.aws.get_role(self.principal.name()).await;
-                if let RoleState::Present(role) = &after
-                    && !self.is_permitted(role)
-                {
+                match &after {
+                    RoleState::Present(role) if self.is_permitted(role) => {}
                     // Perhaps bound to a role that nobody permitted.
-                    if let Err(flow) = self.delete_created(&created.arn).await {
-                        return flow;
+                    RoleState::Present(_) => {
+                        if let Err(flow) = self.delete_created(&created.arn).await {
+                            return flow;
+                        }
                     }
+                    RoleState::Absent | RoleState::Unreadable(_) => self.unverified = Some(created.arn),
                 }
                 match self.write().await {
                     Ok(()) => {
@@ -166,12 +204,32 @@ impl Work<'_> {
                     Err(flow) => flow,
                 }
             }
-            Err(fault) if fault.is_unknown_principal() => self.wait_for_principal(),
-            Err(fault) if fault.may_pass() || matches!(fault.kind, FaultKind::InUse | FaultKind::NotFound) => {
-                self.pause()
+            Err(fault) => {
+                // Clearly refused, an entry like the snapshot that turns up now is not from this try.
+                let was_sent_before = before.0.is_some() && before.1.is_none();
+                if !was_sent_before && !fault.may_have_happened() {
+                    (self.row.creation_sent_at, self.row.created_entry_arn) = before;
+                    if let Err(flow) = self.write().await {
+                        return flow;
+                    }
+                }
+                self.creation_failed(&fault)
             }
-            Err(fault) => Self::refused(&fault),
         }
+    }
+
+    fn creation_failed(&mut self, fault: &Fault) -> Flow {
+        if fault.is_unknown_principal() {
+            return self.wait_for_principal();
+        }
+        if fault.may_pass() || matches!(fault.kind, FaultKind::InUse | FaultKind::NotFound) {
+            return self.pause();
+        }
+        // The state of the cluster, not ours to mend and no sign for other entries.
+        if fault.kind == FaultKind::InvalidRequest {
+            return Self::failed(&fault.to_string());
+        }
+        Self::refused(fault)
     }
 
     fn is_permitted(&self, role: &Role) -> bool {

@@ -92,3 +92,51 @@ async fn the_inventory_lists_the_ledger_page_by_page() {
     assert_eq!(items[0]["type"], "EC2_LINUX");
     assert!(items.iter().all(|item| item["roleId"].is_string() && item["verifiedAt"].is_string()));
 }
+
+/// A repair that was refused after its deletion, in a cluster of its own, for a role that was then taken over.
+async fn a_caught_entry(stage: &Stage) -> crate::cloud::Role {
+    stage.cloud.habits(|habits| habits.in_use_first = true);
+    stage.node("node").await;
+    let role = stage.recreate("node").await;
+    stage.cloud.habits(|habits| habits.may_pass_roles = false);
+    let error = stage.deliver(stage.created(&role)).await.unwrap_err();
+    assert!(error.to_string().contains("recreationRefused"), "{error}");
+    stage.cloud.habits(|habits| habits.may_pass_roles = true);
+    role
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_for_one_cluster_is_none_for_the_entry_that_was_caught_in_another() {
+    let stage = Stage::set().with("HOLD", "all");
+    stage.cloud.add_cluster(REGION, "other");
+    let stage = stage.with("HOLD", "privileged");
+    let role = a_caught_entry(&stage).await;
+    stage.cloud.add_entry(REGION, "other", &role.arn, crate::cloud::EntrySpec::of_type("EC2_LINUX"));
+    tokio::time::sleep(std::time::Duration::from_mins(1)).await;
+    let stage = stage.with("HOLD", "all");
+    let taken = stage.recreate("node").await;
+    let mut approval = command_for("approve", &taken);
+    approval["clusterName"] = json!("other");
+    let _ = stage.invoke_as("approve", approval).await;
+    assert!(!stage.admits("node"), "nobody approved this one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unfinished_repair_whose_entry_is_gone_can_be_restored() {
+    let stage = Stage::set().with("MODE", "repair");
+    let role = a_caught_entry(&stage).await;
+    tokio::time::sleep(std::time::Duration::from_mins(3)).await;
+    let report = stage.invoke_as("approve", command_for("restore", &role)).await.unwrap();
+    assert_eq!(outcome(&report), ("restored", ""), "{report:#}");
+    assert!(stage.admits("node"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_counts_no_ignored_entry() {
+    let stage = Stage::set();
+    stage.cloud.cluster(REGION, CLUSTER).tag("access-entry-guard", "ignore");
+    stage.node("node").await;
+    let role = stage.recreate("node").await;
+    let report = stage.invoke(command("check", &role)).await.unwrap();
+    assert_eq!(report["metrics"]["AccessEntryValidationErrors"], 0);
+}

@@ -75,7 +75,7 @@ async fn throttling_is_outlasted_and_never_more_than_the_limit_is_under_way() {
     }
     tokio::time::sleep(Duration::from_mins(1)).await;
     let role = stage.recreate("node").await;
-    stage.cloud.throttle("DescribeAccessEntry", 30);
+    stage.cloud.throttle("DescribeAccessEntry", 20);
     stage.cloud.throttle("CreateAccessEntry", 3);
     stage.cloud.throttle("DeleteAccessEntry", 2);
 

@@ -403,3 +403,37 @@ async fn the_clusters_own_role_is_never_touched() {
     let report = stage.deliver(stage.created(&role)).await.unwrap();
     assert_eq!(outcome(&report), ("held", "cannotRecreate"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_entry_that_shows_for_long_is_not_taken_for_its_owners_deletion() {
+    let stage = Stage::set().with("HOLD", "none").with("SETTLE_SECONDS", "0");
+    stage.cloud.habits(|habits| {
+        habits.deleted_entry_visible_for = Duration::from_secs(25);
+        habits.role_unknown_to_eks_for = Duration::from_secs(6);
+    });
+    let role = stage.role_with("admin", everything()).await;
+    let before = stage.entry(&role).unwrap();
+    let role = stage.cloud.recreate_role("admin");
+    let _ = stage.deliver(stage.created(&role)).await;
+    stage.settle().await;
+    stage.settle().await;
+    let _ = stage.deliver(stage.created(&role)).await;
+    assert!(stage.admits("admin"));
+    assert_eq!(as_owned(&stage.entry(&role).unwrap()), as_owned(&before));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_entry_is_recorded_for_later() {
+    let stage = Stage::set();
+    let role = stage.node("node").await;
+    let report = stage.deliver(stage.created(&role)).await.unwrap();
+    assert_eq!(report["entries"][0]["evidence"], "dates");
+    let row = stage.row(&role).unwrap();
+    assert_eq!((&row["state"], &row["roleId"], &row["schema"]), (&json!("recorded"), &json!(role.id), &json!(1)));
+    let report = stage.deliver(stage.created(&role)).await.unwrap();
+    assert_eq!(report["entries"][0]["evidence"], "roleId");
+    let new = stage.recreate("node").await;
+    let report = stage.deliver(stage.created(&new)).await.unwrap();
+    assert_eq!(report["entries"][0]["previousRoleId"], json!(role.id));
+    assert_eq!(report["entries"][0]["evidence"], "roleId");
+}

@@ -11,7 +11,7 @@ use access_entry_guard::error::Error;
 use access_entry_guard::handler::{Call, handle};
 use serde_json::{Value, json};
 
-use crate::cloud::{Cloud, Entry, EntrySpec, Role};
+use crate::cloud::{Cloud, Entry, EntrySpec, Role, World};
 
 /// The Region and the cluster of most scenarios.
 pub const REGION: &str = "eu-west-1";
@@ -20,8 +20,6 @@ pub const CLUSTER: &str = "prod";
 /// The ledger's table.
 pub const LEDGER: &str = "ledger";
 
-const FUNCTION: &str = "arn:aws:lambda:us-east-1:111122223333:function:access-entry-guard";
-
 /// A cloud with a function in it.
 #[derive(Clone)]
 pub struct Stage {
@@ -29,6 +27,7 @@ pub struct Stage {
     settings: BTreeMap<String, String>,
     log: Log,
     time_limit: Duration,
+    function_arn: &'static str,
 }
 
 #[derive(Clone, Default)]
@@ -52,7 +51,17 @@ impl Stage {
         cloud.add_cluster(REGION, CLUSTER);
         cloud.add_ledger(LEDGER);
         let settings = BTreeMap::from([("LEDGER_TABLE".to_owned(), LEDGER.to_owned())]);
-        Self { cloud, settings, log: Log::default(), time_limit: Duration::from_mins(15) }
+        let function_arn = "arn:aws:lambda:us-east-1:111122223333:function:access-entry-guard";
+        Self { cloud, settings, log: Log::default(), time_limit: Duration::from_mins(15), function_arn }
+    }
+
+    /// A function in the Beijing Region, with no cluster.
+    pub fn in_china() -> Self {
+        let function_arn = "arn:aws-cn:lambda:cn-north-1:111122223333:function:access-entry-guard";
+        let cloud = Cloud::holding(World::new("aws-cn", "111122223333"));
+        cloud.set_region("cn-north-1", "ENABLED_BY_DEFAULT");
+        let settings = BTreeMap::from([("REGIONS".to_owned(), "cn-north-1".to_owned())]);
+        Self { cloud, settings, log: Log::default(), time_limit: Duration::from_mins(15), function_arn }
     }
 
     /// With a setting; an empty value unsets it.
@@ -123,7 +132,7 @@ impl Stage {
         let app = self.app();
         let qualifier = if alias.is_empty() { String::new() } else { format!(":{alias}") };
         let call = Call {
-            function_arn: format!("{FUNCTION}{qualifier}"),
+            function_arn: format!("{}{qualifier}", self.function_arn),
             request_id: "request".to_owned(),
             deadline: self.cloud.now() + self.time_limit,
         };

@@ -163,8 +163,9 @@ impl Stage {
     }
 
     /// The event of a role's creation, by a session of this role.
+    #[expect(clippy::unused_self, reason = "the stage tells what happened on it")]
     pub fn created_by(&self, role: &Role, creator_id: &str, creator_arn: &str) -> Value {
-        let mut event = self.event("CreateRole", role.created_at);
+        let mut event = Self::event("CreateRole", role.created_at);
         event["detail"]["requestParameters"] = json!({"roleName": role.name, "path": role.path});
         event["detail"]["responseElements"] = json!({"role": {
             "roleName": role.name, "path": role.path, "arn": role.arn, "roleId": role.id,
@@ -179,13 +180,13 @@ impl Stage {
 
     /// The event of a role's deletion.
     pub fn deleted(&self, name: &str) -> Value {
-        let mut event = self.event("DeleteRole", self.cloud.now());
+        let mut event = Self::event("DeleteRole", self.cloud.now());
         event["detail"]["requestParameters"] = json!({"roleName": name});
         event["detail"]["responseElements"] = Value::Null;
         event
     }
 
-    fn event(&self, name: &str, at: time::OffsetDateTime) -> Value {
+    fn event(name: &str, at: time::OffsetDateTime) -> Value {
         let at = at.format(&time::format_description::well_known::Rfc3339).unwrap();
         json!({
             "version": "0", "id": "1", "detail-type": "AWS API Call via CloudTrail", "source": "aws.iam",

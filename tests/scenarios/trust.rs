@@ -161,6 +161,9 @@ async fn a_role_recreated_by_a_stranger_between_a_crash_and_its_retry_gets_nothi
     assert!(stage.admits("admin"));
 }
 
+/// What is wrong with a row, and how to make it so.
+type Forgery = (&'static str, fn(&mut Value));
+
 #[tokio::test(start_paused = true)]
 async fn rows_written_by_a_stranger_grant_nothing() {
     let good = {
@@ -177,7 +180,7 @@ async fn rows_written_by_a_stranger_grant_nothing() {
         change(&mut row);
         row
     };
-    let forgeries: [(&str, fn(&mut Value)); 7] = [
+    let forgeries: [Forgery; 7] = [
         ("system:masters", |row| row["snapshot"]["kubernetesGroups"] = json!(["system:masters"])),
         ("another account's entry", |row| {
             row["accessEntryArn"] = json!("arn:aws:eks:eu-west-1:999999999999:access-entry/prod/role/999999999999/a/b");

@@ -307,3 +307,6 @@ fn recreatable(principal: &RoleArn, snapshot: &Snapshot, cluster: &Cluster) -> R
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

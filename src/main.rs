@@ -1,5 +1,6 @@
 //! The Lambda function's process: logging, settings, clients, then one invocation after the other.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use access_entry_guard::app::App;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_runtime::Error> {
+async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
@@ -19,10 +20,22 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_current_span(false)
         .with_span_list(false)
         .init();
-    let config = Config::from_lookup(|name| std::env::var(name).ok())?;
+    let config = match Config::from_lookup(|name| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(error) => return stop(&error),
+    };
     let sdk = access_entry_guard::aws::load_config().await;
     let app = App::new(config, &sdk, Arc::new(OffsetDateTime::now_utc), Box::new(std::io::stdout()));
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| answer(&app, event))).await
+    match lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| answer(&app, event))).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => stop(&error),
+    }
+}
+
+/// Ends the process with one line that says why.
+fn stop(why: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("access-entry-guard stops: {why}");
+    ExitCode::FAILURE
 }
 
 async fn answer(app: &App, event: LambdaEvent<Value>) -> Result<Value, Error> {

@@ -125,3 +125,6 @@ fn against(role: &Role, entry: &AccessEntry, sighting: &Sighting) -> Verdict {
 pub fn is_older(entry: &AccessEntry, role_created_at: OffsetDateTime) -> bool {
     entry.created_at.unix_timestamp() < role_created_at.unix_timestamp()
 }
+
+#[cfg(test)]
+mod tests;

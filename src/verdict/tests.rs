@@ -1,0 +1,129 @@
+//! Tables of dates and records, and the properties that hold for any.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use time::{Duration, OffsetDateTime};
+
+use super::*;
+use crate::discovery::Examined;
+use crate::ledger::Row;
+use crate::model::{Cluster, ClusterRef, EntryType, Region, RoleArn, RoleId};
+
+const ROLE: &str = "arn:aws:iam::111122223333:role/node";
+const ENTRY: &str = "arn:aws:eks:eu-west-1:111122223333:access-entry/prod/role/111122223333/node/1";
+
+fn home() -> Home {
+    Home { partition: "aws".to_owned(), account: "111122223333".to_owned() }
+}
+
+fn at(millis: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap() + Duration::milliseconds(millis)
+}
+
+fn sighting(principal: &str, entry_created: OffsetDateTime, role_created: OffsetDateTime) -> Sighting {
+    let cluster_ref = ClusterRef { region: Region("eu-west-1".to_owned()), name: "prod".to_owned() };
+    let entry = AccessEntry {
+        principal_arn: principal.to_owned(),
+        arn: ENTRY.to_owned(),
+        created_at: entry_created,
+        modified_at: None,
+        kind: EntryType::Ec2Linux,
+        username: None,
+        groups: Vec::new(),
+        tags: BTreeMap::new(),
+    };
+    let role = RoleArn::parse(ROLE).unwrap();
+    Sighting {
+        at: cluster_ref.clone(),
+        cluster: Some(Cluster {
+            at: cluster_ref,
+            created_at: at(-1_000_000),
+            is_workable: true,
+            role_arn: String::new(),
+            tags: BTreeMap::new(),
+        }),
+        principal_arn: principal.to_owned(),
+        entry: Some(Examined { entry, policies: Vec::new() }),
+        row: RowRead::Absent,
+        role: RoleState::Present(Role {
+            arn: role,
+            id: RoleId("AROANEW".to_owned()),
+            created_at: role_created,
+            trust_policy: None,
+        }),
+        role_read_at: at(0),
+    }
+}
+
+fn recorded(sighting: &mut Sighting, id: &str, entry_arn: &str, cluster_created: OffsetDateTime) {
+    let snapshot = sighting.snapshot().unwrap();
+    let role = RoleArn::parse(ROLE).unwrap();
+    let row = Row::recorded(&role, &sighting.at, cluster_created, entry_arn, snapshot.clone());
+    let row = Row { version: 1, ..row.verified(entry_arn, snapshot, RoleId(id.to_owned()), at(0)) };
+    sighting.row = RowRead::Row(Box::new(row));
+}
+
+#[test]
+fn an_entry_of_the_roles_own_second_is_fresh_since_iam_shows_whole_seconds() {
+    for (entry, role, expected) in
+        [(999, 1000, "stale"), (1000, 1000, "fresh"), (1400, 1000, "fresh"), (0, 90_000, "stale")]
+    {
+        assert_eq!(judge(&sighting(ROLE, at(entry), at(role)), &home()).label(), expected, "{entry} ms, {role} ms");
+    }
+}
+
+#[test]
+fn a_record_counts_for_the_very_entry_in_the_very_cluster_only() {
+    let cluster_created = at(-1_000_000);
+    let cases = [
+        ("AROANEW", ENTRY, cluster_created, 0, 90_000, "fresh", Some("roleId")),
+        ("AROAOLD", ENTRY, cluster_created, 0, 90_000, "stale", Some("roleId")),
+        ("AROAOLD", ENTRY, cluster_created, 90_000, 0, "undecided", None),
+        ("AROAOLD", "arn:of:another", cluster_created, 90_000, 0, "fresh", Some("dates")),
+        ("AROANEW", "arn:of:another", cluster_created, 0, 90_000, "stale", Some("dates")),
+        ("AROANEW", ENTRY, at(-5), 0, 90_000, "stale", Some("dates")),
+    ];
+    for (id, entry_arn, cluster, entry, role, expected, evidence) in cases {
+        let mut sighting = sighting(ROLE, at(entry), at(role));
+        recorded(&mut sighting, id, entry_arn, cluster);
+        let verdict = judge(&sighting, &home());
+        assert_eq!((verdict.label(), verdict.evidence()), (expected, evidence), "{id} {entry_arn}");
+    }
+}
+
+#[test]
+fn what_cannot_be_judged_says_why() {
+    let cases = [
+        ("arn:aws:iam::999999999999:role/node", "otherAccount"),
+        ("arn:aws-cn:iam::111122223333:role/node", "otherAccount"),
+        ("arn:aws:iam::111122223333:user/alice", "iamUser"),
+        ("arn:aws:iam::999999999999:user/alice", "otherAccount"),
+        ("arn:aws:iam::111122223333:role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForX", "serviceLinkedRole"),
+        ("arn:aws:sts::111122223333:assumed-role/node/x", "roleUnreadable"),
+    ];
+    for (principal, expected) in cases {
+        match judge(&sighting(principal, at(0), at(90_000)), &home()) {
+            Verdict::Undecided(reason) => assert_eq!(reason.label(), expected),
+            other => panic!("{principal}: {other:?}"),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn without_a_record_an_entry_is_stale_exactly_where_its_second_is_before_the_roles(
+        entry in -100_000i64..100_000, role in -100i64..100,
+    ) {
+        let verdict = judge(&sighting(ROLE, at(entry), at(role * 1000)), &home());
+        let is_before = at(entry).unix_timestamp() < at(role * 1000).unix_timestamp();
+        prop_assert_eq!(verdict.label() == "stale", is_before);
+    }
+
+    #[test]
+    fn a_record_never_makes_an_entry_stale_that_the_dates_call_fresh(id in "AROA(NEW|OLD)", entry in 0i64..100_000) {
+        let mut sighting = sighting(ROLE, at(entry), at(0));
+        recorded(&mut sighting, &id, ENTRY, at(-1_000_000));
+        prop_assert_ne!(judge(&sighting, &home()).label(), "stale");
+    }
+}

@@ -155,3 +155,43 @@ async fn two_invocations_at_once_come_to_one_result() {
         assert_eq!(stage.row(&role).unwrap()["state"], "recorded");
     }
 }
+
+/// The role is read directly before and directly after the creation: a stranger is let in only where he takes the role
+/// between the two, and then for no longer than it takes to look and to delete.
+#[tokio::test(start_paused = true)]
+async fn a_stranger_who_takes_the_role_is_not_let_in_even_for_a_moment_unless_he_hits_the_creation_itself() {
+    let mut exposures = Vec::new();
+    for n in 1.. {
+        let stage = Stage::set();
+        stage.role_with("role", EntrySpec::of_type("EC2_LINUX")).await;
+        let role = stage.recreate("role").await;
+        stage.cloud.clear_calls();
+        let exposed = Arc::new(Mutex::new((false, 0, String::new())));
+        let seen = Arc::clone(&exposed);
+        stage.cloud.intercept(move |call, phase, world| {
+            let mut seen = seen.lock().unwrap();
+            if call.n == n && phase == Phase::Before {
+                taken(world);
+                (seen.0, seen.2) = (true, call.operation.clone());
+            }
+            let id = world.roles.get("role").map(|role| role.id.clone());
+            let bound = world.cluster(REGION, CLUSTER).entries.get(ROLE).map(|entry| entry.bound_to.clone());
+            if seen.0 && phase == Phase::Before && id == bound {
+                seen.1 += 1;
+            }
+            Action::Proceed
+        });
+        let _ = stage.deliver(stage.created(&role)).await;
+        let (acted, calls, operation) = exposed.lock().unwrap().clone();
+        if !acted {
+            break;
+        }
+        if calls > 0 {
+            exposures.push((n, operation, calls));
+        }
+    }
+    assert!(
+        exposures.iter().all(|(_, operation, calls)| operation == "CreateAccessEntry" && *calls <= 3),
+        "{exposures:?}"
+    );
+}

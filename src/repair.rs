@@ -4,9 +4,13 @@
 //! good after a deletion trips the breaker: nothing else is deleted, in this invocation or a later one, until that
 //! entry is back, so at most one is ever caught. How one entry is changed is `converge`'s business.
 
+mod after;
+mod before;
+mod breaker;
 mod converge;
 mod crew;
 mod removal;
+mod restore;
 mod steps;
 
 use std::sync::atomic::{AtomicBool, AtomicU32};

@@ -19,15 +19,14 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::crew::{Crew, Wait};
-use super::{Case, LEAST_FOR_A_DELETION, Purpose};
+use super::Case;
+use super::crew::Crew;
 use crate::aws::fault::Fault;
 use crate::discovery::{Examined, examine};
 use crate::guardrail::{self, Refusal};
 use crate::ledger::{NotWritten, Row, State};
 use crate::model::{Cluster, Role, RoleArn, RoleState};
 use crate::outcome::{Outcome, Reason};
-use crate::verdict::is_older;
 
 /// The state of the world, read just now.
 #[derive(Debug)]
@@ -172,7 +171,7 @@ impl Work<'_> {
         Outcome::Deferred { reason: Reason::TooLittleTime, deletion_sent }
     }
 
-    async fn read(&self) -> Result<Present, Fault> {
+    pub(super) async fn read(&self) -> Result<Present, Fault> {
         let run = self.crew.run;
         let reads = futures::future::join(
             examine(run, &self.row.cluster, self.principal.as_str()),
@@ -265,204 +264,6 @@ impl Work<'_> {
             return Flow::End(Outcome::Removed(Reason::RoleGone), Fate::Archive);
         }
         self.pause()
-    }
-
-    async fn before_the_deletion(&mut self, cluster: &Cluster, role: &Role, entry: &Examined) -> Flow {
-        if !self.is_as_it_was(role, entry) {
-            return self.changed_before_the_deletion(cluster, role, entry).await;
-        }
-        // What was reviewed when the row was opened may have changed: a trust policy, a tag.
-        if self.is_new
-            && let Err(Refusal::Hold(reason)) = self.crew.review(self.principal, entry, cluster, role)
-        {
-            return Flow::End(Outcome::Held(reason), Fate::Close);
-        }
-        if let Some(flow) = self.rehearse().await {
-            return flow;
-        }
-        let again = match self.read().await {
-            Ok(again) => again,
-            Err(fault) if fault.may_pass() => return self.pause(),
-            Err(fault) => return Self::failed(&fault.to_string()),
-        };
-        let (RoleState::Present(role), Some(entry), Some(cluster)) = (&again.role, &again.entry, &again.cluster) else {
-            return Flow::Anew;
-        };
-        if !self.is_as_it_was(role, entry) || cluster.created_at != self.row.cluster_created_at {
-            if entry.entry.arn != self.row.access_entry_arn {
-                self.take_back().await;
-            }
-            return self.pause();
-        }
-        self.associated.clear();
-        if self.is_new
-            && let Err(Refusal::Hold(reason)) = self.crew.review(self.principal, entry, cluster, role)
-        {
-            return Flow::End(Outcome::Held(reason), Fate::Close);
-        }
-        if let Err(Refusal::Hold(reason)) = guardrail::tags(&self.row.snapshot, cluster) {
-            return Flow::End(Outcome::Held(reason), Fate::Keep);
-        }
-        let run = self.crew.run;
-        if self.crew.halted.load(Ordering::SeqCst) {
-            let by = "see the entry that is missing".to_owned();
-            return Flow::End(Outcome::Held(Reason::RecreationRefused { by }), Fate::Keep);
-        }
-        if run.until(run.deadline.min(self.ends)) < LEAST_FOR_A_DELETION {
-            return Flow::End(self.out_of_time(), Fate::Keep);
-        }
-        self.row.deletion_sent_at = Some(run.now());
-        self.tries = 0;
-        self.deletion_is_ours = true;
-        self.delete().await
-    }
-
-    /// The entry or the role is not what the row was opened for.
-    async fn changed_before_the_deletion(&mut self, cluster: &Cluster, role: &Role, entry: &Examined) -> Flow {
-        if entry.entry.arn != self.row.access_entry_arn {
-            let is_like_ours = entry.snapshot().is_recreation_of(&self.row.snapshot, self.principal);
-            if self.is_rehearsal_unclear && is_like_ours {
-                let what =
-                    "the entry was deleted, and one like it may have been made by a rehearsal whose answer was lost";
-                return Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what: what.to_owned() }), Fate::Forget);
-            }
-            return if self.row.is_own_entry {
-                Flow::End(Outcome::None(Some(Reason::ReplacedByOther)), Fate::Forget)
-            } else {
-                Flow::Anew
-            };
-        }
-        if !self.row.is_own_entry {
-            return Flow::Anew;
-        }
-        // Our own creation may lack what the row has: the row stays whatever happens.
-        if Some(&role.id) != self.row.permitted_role_id.as_ref() {
-            return self.other_role(cluster, role).await;
-        }
-        let what = "the entry is not as this repair had made it".to_owned();
-        Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what }), Fate::Keep)
-    }
-
-    /// Whether role and entry are those that the row was opened for.
-    fn is_as_it_was(&self, role: &Role, entry: &Examined) -> bool {
-        let now = entry.snapshot();
-        let same = if self.row.is_own_entry {
-            now.is_recreation_of(&self.row.snapshot, self.principal)
-        } else {
-            now == self.row.snapshot
-        };
-        let is_stale = is_older(&entry.entry, role.created_at)
-            || self.row.role_id.as_ref().is_some_and(|recorded| *recorded != role.id);
-        Some(&role.id) == self.row.permitted_role_id.as_ref()
-            && entry.entry.arn == self.row.access_entry_arn
-            && is_stale
-            && same
-    }
-
-    async fn after_the_deletion(&mut self, cluster: &Cluster, role: &Role, entry: Option<Examined>) -> Flow {
-        let is_permitted = Some(&role.id) == self.row.permitted_role_id.as_ref();
-        let Some(entry) = entry else {
-            return if is_permitted { self.create().await } else { self.other_role(cluster, role).await };
-        };
-        if entry.entry.arn == self.row.access_entry_arn {
-            if !is_permitted {
-                return self.other_role(cluster, role).await;
-            }
-            // A late read, or the deletion did not arrive. An owner's change since then is not deleted.
-            let now = entry.snapshot();
-            let is_same = if self.row.is_own_entry {
-                now.is_recreation_of(&self.row.snapshot, self.principal)
-            } else {
-                now == self.row.snapshot
-            };
-            if !is_same {
-                let what = "the entry was changed after its deletion had been prepared".to_owned();
-                return Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what }), Fate::Keep);
-            }
-            return if self.tries < 3 { self.pause() } else { self.delete().await };
-        }
-        if !self.is_our_creation(&entry) {
-            self.take_back().await;
-            return Flow::End(Outcome::None(Some(Reason::ReplacedByOther)), Fate::Forget);
-        }
-        let is_stale = is_older(&entry.entry, role.created_at);
-        if !is_permitted && !is_stale {
-            // Bound to a role that nobody permitted.
-            return match self.delete_created(&entry.entry.arn).await {
-                Ok(()) => self.pause(),
-                Err(flow) => flow,
-            };
-        }
-        if is_stale {
-            // The role was recreated once more. Start over with this entry, for the new ID if that is permitted.
-            if let Err(flow) = self.permit_anew(cluster, role).await {
-                return flow;
-            }
-            self.row.access_entry_arn = entry.entry.arn;
-            self.row.is_own_entry = true;
-            self.row.forget_progress();
-            self.is_new = false;
-            return match self.write().await {
-                Ok(()) => Flow::Again(Duration::ZERO),
-                Err(flow) => flow,
-            };
-        }
-        self.complete(role, &entry).await
-    }
-
-    fn is_our_creation(&self, entry: &Examined) -> bool {
-        match &self.row.created_entry_arn {
-            Some(arn) => *arn == entry.entry.arn,
-            None => {
-                self.row.creation_sent_at.is_some()
-                    && entry.snapshot().is_recreation_of(&self.row.snapshot, self.principal)
-            }
-        }
-    }
-
-    /// The role has an ID that the row does not permit, and no entry is bound to it.
-    async fn other_role(&mut self, cluster: &Cluster, role: &Role) -> Flow {
-        match self.permit_anew(cluster, role).await {
-            Ok(()) => match self.write().await {
-                Ok(()) => Flow::Again(Duration::ZERO),
-                Err(flow) => flow,
-            },
-            Err(flow) => flow,
-        }
-    }
-
-    /// Reviews the snapshot for the role that is there now; without a permit the row stays, for a person.
-    async fn permit_anew(&mut self, cluster: &Cluster, role: &Role) -> Result<(), Flow> {
-        // A person asked for one role ID; only a person names another.
-        if self.row.is_restore && matches!(self.crew.purpose, Purpose::Act { .. }) {
-            let expected = self.row.permitted_role_id.as_ref().map(ToString::to_string).unwrap_or_default();
-            let reason = Reason::RoleChanged { expected, present: role.id.to_string() };
-            return Err(Flow::End(Outcome::Held(reason), Fate::Keep));
-        }
-        let asked = self.crew.asked(role);
-        let permit = match self.crew.review_for(self.principal, &self.row.snapshot, cluster, role, &asked) {
-            Ok(permit) => permit,
-            Err(Refusal::Observed) => return Err(Flow::End(Outcome::Held(Reason::Observing), Fate::Keep)),
-            Err(Refusal::Hold(Reason::IgnoreTag { on })) => {
-                return Err(Flow::End(Outcome::Held(Reason::IgnoreTag { on }), Fate::Keep));
-            }
-            Err(Refusal::Hold(_)) => {
-                let expected = self.row.permitted_role_id.as_ref().map(ToString::to_string).unwrap_or_default();
-                let reason = Reason::RoleChanged { expected, present: role.id.to_string() };
-                return Err(Flow::End(Outcome::Held(reason), Fate::Keep));
-            }
-        };
-        match self.crew.wait_for(role.created_at + self.crew.run.config().settle, role.created_at).await {
-            Wait::Over => {}
-            Wait::Waited if self.crew.run.now() < self.ends => return Err(Flow::Again(Duration::ZERO)),
-            Wait::Waited => return Err(Flow::End(self.out_of_time(), Fate::Keep)),
-            Wait::TooLong(reason) => {
-                return Err(Flow::End(Outcome::Deferred { reason, deletion_sent: true }, Fate::Keep));
-            }
-        }
-        self.row.permitted_role_id = Some(permit.role_id().clone());
-        self.row.grounds = Some(permit.grounds().to_owned());
-        Ok(())
     }
 
     /// Writes the row, still ours.

@@ -10,8 +10,8 @@ use crate::app::Run;
 use crate::config::{Mode, OnRoleDeleted};
 use crate::discovery::{Examined, Sighting, examine};
 use crate::guardrail::{self, Asked, Permit, Refusal, Request};
-use crate::ledger::{Breaker, Row, RowRead, State};
-use crate::model::{Cluster, Role, RoleArn, RoleId, RoleState, Snapshot};
+use crate::ledger::{Row, RowRead, State};
+use crate::model::{Cluster, Role, RoleArn, RoleState, Snapshot};
 use crate::outcome::{Outcome, Reason};
 use crate::verdict::{Verdict, judge};
 
@@ -24,59 +24,6 @@ pub(super) struct Crew<'a> {
 }
 
 impl Crew<'_> {
-    /// Tries the entry that tripped the breaker first. While it is not back, nothing else is deleted.
-    pub(super) async fn finish_what_tripped(&self, breaker: Option<Breaker>, due: Vec<Case>) -> (Vec<Case>, Vec<Case>) {
-        let Some(breaker) = breaker else { return (Vec::new(), due) };
-        let is_it =
-            |case: &Case| case.sighting.principal_arn == breaker.principal_arn && case.sighting.at == breaker.cluster;
-        let (its, rest): (Vec<Case>, Vec<Case>) = due.into_iter().partition(is_it);
-        let mut done = Vec::new();
-        if its.is_empty() {
-            // Whatever a person asked for was asked for another entry.
-            let plain = Purpose::Act { creators: Vec::new() };
-            let alone = Crew { purpose: &plain, halted: AtomicBool::new(false), begun: AtomicU32::new(0), ..*self };
-            if let Some(case) = Box::pin(alone.look_at(&breaker)).await {
-                done.push(Box::pin(alone.attend(case)).await);
-            }
-        }
-        for case in its {
-            done.push(Box::pin(self.attend(case)).await);
-        }
-        let is_open = done.iter().any(|case| case.outcome.is_incomplete() || matches!(case.outcome, Outcome::Held(_)));
-        if !is_open && self.run.ledger().reset(&breaker).await.is_ok() {
-            return (done, rest);
-        }
-        self.halted.store(true, Ordering::SeqCst);
-        (done, rest)
-    }
-
-    pub(super) async fn look_at(&self, breaker: &Breaker) -> Option<Case> {
-        let run = self.run;
-        let row = run.ledger().row(&breaker.principal_arn, &breaker.cluster, run.now()).await;
-        // Whoever closed the row has dealt with it; a row that cannot be read or followed is not closed.
-        let is_closed = match &row {
-            RowRead::Absent | RowRead::Expired(_) => true,
-            RowRead::Row(row) => row.state != State::Repairing,
-            RowRead::Invalid(_) | RowRead::Unavailable(_) => false,
-        };
-        if is_closed {
-            return None;
-        }
-        let arn = RoleArn::parse(&breaker.principal_arn)?;
-        let mut sighting = Sighting {
-            at: breaker.cluster.clone(),
-            cluster: None,
-            principal_arn: breaker.principal_arn.clone(),
-            entry: None,
-            row,
-            role: RoleState::Unreadable("it was not asked for".to_owned()),
-            role_read_at: run.now(),
-        };
-        Box::pin(self.refresh(&mut sighting, &arn)).await.ok();
-        let verdict = judge(&sighting, &run.invocation.home);
-        Some(Case::new(sighting, verdict))
-    }
-
     /// Works on one case until its outcome is known; looks anew where it changed under our hands.
     pub(super) async fn attend(&self, mut case: Case) -> Case {
         for _ in 0..LOOKS {
@@ -250,64 +197,6 @@ impl Crew<'_> {
         }
     }
 
-    /// Creates a missing entry from the ledger, at a person's word.
-    pub(super) async fn restore(&self, case: &mut Case, principal: &RoleArn, role_id: &RoleId) -> bool {
-        let run = self.run;
-        if case.sighting.entry.is_some() && case.sighting.row.open().is_none() {
-            case.note = Some("There is an entry; nothing was restored. If it is stale, approve its repair.".to_owned());
-            case.outcome = Outcome::nothing();
-            return true;
-        }
-        let row = case.sighting.row.row().filter(|row| row.state != State::Recorded).cloned();
-        let (Some(mut row), Some(cluster), RoleState::Present(role)) =
-            (row, case.sighting.cluster.clone(), case.sighting.role.clone())
-        else {
-            case.note =
-                Some("There is no archived or unfinished row, no cluster or no role to restore it for.".to_owned());
-            case.outcome = Outcome::nothing();
-            return true;
-        };
-        if row.state == State::Repairing && row.is_leased_to_other(&run.owner, run.now()) {
-            case.outcome = Outcome::Deferred { reason: Reason::LeaseTaken, deletion_sent: true };
-            return true;
-        }
-        let asked = Asked::ByApprover { role_id: role_id.clone() };
-        let permit = match self.review_for(principal, &row.snapshot, &cluster, &role, &asked) {
-            Ok(permit) => permit,
-            Err(refusal) => {
-                case.outcome = held(refusal);
-                return true;
-            }
-        };
-        if row.state == State::Archived {
-            row.forget_progress();
-            row.is_restore = true;
-            row.is_own_entry = false;
-            row.cluster_created_at = cluster.created_at;
-            row.archived_at = None;
-            row.archived_because = None;
-            row.expires_at = None;
-        }
-        if case.sighting.entry.is_none() {
-            // There is nothing to rehearse against, and nothing to delete.
-            row.deletion_sent_at.get_or_insert(run.now());
-        }
-        row.role_absent_since = None;
-        open(&mut row, &permit);
-        let ends = match self.take(&mut row, true).await {
-            Ok(ends) => ends,
-            Err(outcome) => {
-                case.outcome = outcome;
-                return true;
-            }
-        };
-        let ended = Box::pin(self.converge(case, principal, row, ends, None)).await;
-        if case.outcome == Outcome::Repaired {
-            case.outcome = Outcome::Restored;
-        }
-        ended
-    }
-
     pub(super) async fn orphaned(&self, case: &mut Case, principal: &RoleArn) -> bool {
         if self.run.config().on_role_deleted == OnRoleDeleted::Remove && matches!(self.purpose, Purpose::Act { .. }) {
             return Box::pin(self.remove(case, principal)).await;
@@ -427,7 +316,7 @@ impl Crew<'_> {
 }
 
 /// Opens a row under a permit: for its role ID and no other.
-fn open(row: &mut Row, permit: &Permit) {
+pub(super) fn open(row: &mut Row, permit: &Permit) {
     row.state = State::Repairing;
     row.permitted_role_id = Some(permit.role_id().clone());
     row.grounds = Some(permit.grounds().to_owned());

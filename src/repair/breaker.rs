@@ -1,0 +1,67 @@
+//! The entry whose re-creation was refused after its deletion: tried first by every run, and while it is not back,
+//! nothing else is deleted.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use super::crew::Crew;
+use super::{Case, Purpose};
+use crate::discovery::Sighting;
+use crate::ledger::{Breaker, RowRead, State};
+use crate::model::{RoleArn, RoleState};
+use crate::outcome::Outcome;
+use crate::verdict::judge;
+
+impl Crew<'_> {
+    /// Tries the entry that tripped the breaker first. While it is not back, nothing else is deleted.
+    pub(super) async fn finish_what_tripped(&self, breaker: Option<Breaker>, due: Vec<Case>) -> (Vec<Case>, Vec<Case>) {
+        let Some(breaker) = breaker else { return (Vec::new(), due) };
+        let is_it =
+            |case: &Case| case.sighting.principal_arn == breaker.principal_arn && case.sighting.at == breaker.cluster;
+        let (its, rest): (Vec<Case>, Vec<Case>) = due.into_iter().partition(is_it);
+        let mut done = Vec::new();
+        if its.is_empty() {
+            // Whatever a person asked for was asked for another entry.
+            let plain = Purpose::Act { creators: Vec::new() };
+            let alone = Crew { purpose: &plain, halted: AtomicBool::new(false), begun: AtomicU32::new(0), ..*self };
+            if let Some(case) = Box::pin(alone.look_at(&breaker)).await {
+                done.push(Box::pin(alone.attend(case)).await);
+            }
+        }
+        for case in its {
+            done.push(Box::pin(self.attend(case)).await);
+        }
+        let is_open = done.iter().any(|case| case.outcome.is_incomplete() || matches!(case.outcome, Outcome::Held(_)));
+        if !is_open && self.run.ledger().reset(&breaker).await.is_ok() {
+            return (done, rest);
+        }
+        self.halted.store(true, Ordering::SeqCst);
+        (done, rest)
+    }
+
+    pub(super) async fn look_at(&self, breaker: &Breaker) -> Option<Case> {
+        let run = self.run;
+        let row = run.ledger().row(&breaker.principal_arn, &breaker.cluster, run.now()).await;
+        // Whoever closed the row has dealt with it; a row that cannot be read or followed is not closed.
+        let is_closed = match &row {
+            RowRead::Absent | RowRead::Expired(_) => true,
+            RowRead::Row(row) => row.state != State::Repairing,
+            RowRead::Invalid(_) | RowRead::Unavailable(_) => false,
+        };
+        if is_closed {
+            return None;
+        }
+        let arn = RoleArn::parse(&breaker.principal_arn)?;
+        let mut sighting = Sighting {
+            at: breaker.cluster.clone(),
+            cluster: None,
+            principal_arn: breaker.principal_arn.clone(),
+            entry: None,
+            row,
+            role: RoleState::Unreadable("it was not asked for".to_owned()),
+            role_read_at: run.now(),
+        };
+        Box::pin(self.refresh(&mut sighting, &arn)).await.ok();
+        let verdict = judge(&sighting, &run.invocation.home);
+        Some(Case::new(sighting, verdict))
+    }
+}

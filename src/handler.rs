@@ -254,7 +254,7 @@ async fn publish(
     }
     if run.is_sweep {
         let silent = is_event_path_silent(run, survey.roles_created_lately).await;
-        data.extend(metrics::of_sweep(&cases, survey.not_reached, silent));
+        data.extend(metrics::of_sweep(&cases, survey.not_reached, saw_nothing(&survey, &cases), silent));
     }
     if survey.regions > 0 {
         let namespace = &app.config.metric_namespace;
@@ -307,8 +307,7 @@ fn created_by(event: &RoleEvent) -> Option<(&str, &str)> {
 /// Why the invocation has to be retried, if so. A batch tells its records instead, and a sweep comes again by itself.
 fn incomplete(plan: &Plan, survey: &Survey, cases: &[Case], is_sweep: bool) -> Option<String> {
     if is_sweep {
-        let saw_nothing = survey.clusters_seen == 0 && cases.is_empty() && !survey.blind_spots.is_empty();
-        return saw_nothing.then(|| format!("The sweep could examine nothing: {}", spots(survey)));
+        return saw_nothing(survey, cases).then(|| format!("The sweep could examine nothing: {}", spots(survey)));
     }
     if !plan.records.is_empty() {
         return None;
@@ -337,6 +336,11 @@ fn incomplete(plan: &Plan, survey: &Survey, cases: &[Case], is_sweep: bool) -> O
     }
     summary.truncate(summary.floor_char_boundary(2000));
     Some(summary)
+}
+
+/// Whether a sweep could examine nothing at all.
+fn saw_nothing(survey: &Survey, cases: &[Case]) -> bool {
+    survey.clusters_seen == 0 && cases.is_empty() && !survey.blind_spots.is_empty()
 }
 
 fn spots(survey: &Survey) -> String {

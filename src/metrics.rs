@@ -69,7 +69,12 @@ pub fn of_cluster(at: &ClusterRef, errors: usize) -> Datum {
 
 /// What sweeps publish besides.
 #[must_use]
-pub fn of_sweep(cases: &[Case], not_reached: usize, is_event_path_silent: Option<bool>) -> Vec<Datum> {
+pub fn of_sweep(
+    cases: &[Case],
+    not_reached: usize,
+    saw_nothing: bool,
+    is_event_path_silent: Option<bool>,
+) -> Vec<Datum> {
     let unresolved = cases
         .iter()
         .filter(|case| !is_ignored(case) && case.verdict.is_error())
@@ -87,7 +92,7 @@ pub fn of_sweep(cases: &[Case], not_reached: usize, is_event_path_silent: Option
     let mut data = vec![
         Datum::total("AccessEntriesUnresolved", unresolved),
         Datum::total("EntriesNotReached", not_reached),
-        Datum::total("SweepsCompleted", 1),
+        Datum::total("SweepsCompleted", usize::from(!saw_nothing)),
     ];
     data.extend(is_event_path_silent.map(|is| Datum::total("EventPathSilent", usize::from(is))));
     data

@@ -35,6 +35,10 @@ const LONGEST: Duration = Duration::from_mins(2);
 /// (hashicorp/terraform-provider-aws PR#35535), and the entry has to be back by then.
 const LEAST_FOR_A_DELETION: Duration = Duration::from_secs(20);
 
+/// How far IAM's replicas may be behind when an entry is recorded. A record that was made too early is harmless: it
+/// contradicts the dates later, and waits for a person.
+const REPLICAS_LAG: Duration = Duration::from_secs(2);
+
 /// How often an entry is looked at anew when it changes under our hands.
 const LOOKS: u32 = 3;
 
@@ -183,7 +187,8 @@ async fn settle(run: &Run<'_>, case: Case) -> Case {
     };
     // A role read before the entry was made may be an earlier one than the entry is bound to; so may one read while
     // IAM's replicas were catching up.
-    let is_read_too_early = examined.entry.created_at + run.config().settle >= case.sighting.role_read_at;
+    let is_read_too_early =
+        examined.entry.created_at + run.config().settle.min(REPLICAS_LAG) >= case.sighting.role_read_at;
     if !matches!(case.verdict, Verdict::Fresh(_)) || is_read_too_early {
         return case;
     }

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from emulator import ACCOUNT, Emulator
 from stack import FunctionError, Stack
-from world import PEOPLE, VIEW_POLICY, Cluster, create_role, creation_event, recreate_role
+from world import ADMIN_POLICY, PEOPLE, VIEW_POLICY, Cluster, create_role, creation_event, recreate_role
 
 ROLE = "access-entry-guard"
 REGION = "us-east-1"
@@ -95,6 +95,20 @@ def test_the_policy_is_enough_for_a_repair(emulator, stack, cluster):
     assert [entry["outcome"] for entry in report["entries"]] == ["repaired"]
     assert cluster.policies(role) == {VIEW_POLICY: {"type": "cluster"}}
     assert stack.metric_sum("AccessEntriesRepaired") == 1
+
+
+def test_the_policy_is_enough_to_take_an_association_back(emulator, stack, cluster):
+    """What a repair does where its association met an entry that another party had put in the old one's place."""
+    role = create_role(emulator, "replaced", PEOPLE)
+    cluster.allow(role, {VIEW_POLICY: {"type": "cluster"}}, type="STANDARD")
+    session = emulator.client("sts").assume_role(RoleArn=stack.outputs["RoleArn"], RoleSessionName="test")
+    eks = emulator.client_of(session["Credentials"], "eks", REGION)
+    which = {"clusterName": cluster.name, "principalArn": role["Arn"], "policyArn": ADMIN_POLICY}
+
+    eks.associate_access_policy(**which, accessScope={"type": "cluster"})
+    eks.disassociate_access_policy(**which)
+
+    assert cluster.policies(role) == {VIEW_POLICY: {"type": "cluster"}}
 
 
 def test_the_policy_is_enough_to_list_the_regions(emulator, stack, cluster):

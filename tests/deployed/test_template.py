@@ -1,16 +1,19 @@
 """What the template promises beside the story: where it may be deployed, who may do what, which events it lets in."""
 
 import json
+import re
+import subprocess
 
 import cfnlint
 import pytest
 from botocore.exceptions import ClientError
 
 from plain_template import with_code_at, without_transform
-from stack import PROJECT, TEMPLATE, Stack
+from stack import PROJECT, TEMPLATE, Stack, bootstrap_path
 from world import sample
 
 SAMPLES = sorted(path.stem for path in (PROJECT / "events").glob("*.json"))
+RULE = "arn:aws:events:us-east-1:111122223333:rule/access-entry-guard-role-events"
 EVENTS = [name for name in SAMPLES if sample(name).get("source") == "aws.iam"]
 
 SETTINGS = {
@@ -27,6 +30,54 @@ SETTINGS = {
     "METRIC_NAMESPACE": "AccessEntryGuard",
     "MAX_CONCURRENCY_PER_REGION": "8",
 }
+
+# Values of parameters that are lists: those that the function accepts, and those that stop it at its start.
+ACCEPTED = [
+    ("Regions", "all"),
+    ("Regions", "all,!ap-*"),
+    ("Regions", " !ap-*, all , !us-gov-west-1,"),
+    ("Regions", "eu-west-1"),
+    ("Regions", "us-gov-east-1, us-gov-west-1,,us-isob-east-1"),
+    ("TrustedCreators", ""),
+    ("TrustedCreators", "AROA2ORMWQ4XTERRAFRM1, AIDAEXAMPLEUSER"),
+    ("TrustedCreators", "arn:aws*:iam::111122223333:role/ci/*/deploy-?,AROAX,"),
+    ("TrustedCreators", "arn:aws-cn:iam::111122223333:user/bob"),
+    ("RolePatterns", "*"),
+    ("RolePatterns", " node-?,! *-admin,, !arn:aws:iam::*:role/team/x+y@z"),
+    ("ClusterPatterns", "!prod"),
+]
+REFUSED = [
+    ("Regions", "eu-*"),
+    ("Regions", "all,eu-west-1"),
+    ("Regions", "eu-west-1,!ap-*"),
+    ("Regions", "!ap-*"),
+    ("Regions", "all,!"),
+    ("Regions", "ALL"),
+    ("Regions", ","),
+    ("Regions", "eu-west-1 us-east-1"),
+    ("Regions", "eu-west"),
+    ("Regions", "eu-west-1a"),
+    ("Regions", "evil.example/eu-west-1"),
+    ("TrustedCreators", "ci-deploy"),
+    ("TrustedCreators", "AROA"),
+    ("TrustedCreators", "AROA*"),
+    ("TrustedCreators", "ASIAEXAMPLE"),
+    ("TrustedCreators", "aroaexample"),
+    ("TrustedCreators", "!arn:aws:iam::111122223333:role/ci"),
+    ("TrustedCreators", "arn:aws:sts::111122223333:assumed-role/ci/anyone"),
+    ("TrustedCreators", "AROAX,arn:aws:iam::*:role/ci"),
+    ("TrustedCreators", "arn:aws:iam::11112222333?:role/ci"),
+    ("TrustedCreators", "arn:aws:iam::111122223333:*"),
+    ("TrustedCreators", "arn:aws:iam::111122223333:root"),
+    ("TrustedCreators", "arn:aws:iam::111122223333:role/team/"),
+    ("TrustedCreators", "arn:aws:iam:us-east-1:111122223333:role/ci"),
+    ("TrustedCreators", "arn:aws:iam::111122223333:role/c i"),
+    ("RolePatterns", "!"),
+    ("RolePatterns", "!!x"),
+    ("RolePatterns", "prod,!team/prod-*"),
+    ("RolePatterns", "prod node"),
+    ("ClusterPatterns", "[ab]*"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +103,13 @@ def actions(statement: dict) -> list[str]:
     return [action] if isinstance(action, str) else action
 
 
+def statements_of(emulator, stack, output: str) -> dict[str, dict]:
+    """The statements of a queue's policy by name."""
+    queues = emulator.client("sqs")
+    found = queues.get_queue_attributes(QueueUrl=stack.outputs[output], AttributeNames=["Policy"])
+    return {s["Sid"]: s for s in json.loads(found["Attributes"]["Policy"])["Statement"]}
+
+
 def test_the_template_transformed_by_sam_is_clean_too(plain):
     matches = cfnlint.lint(json.dumps(plain))
 
@@ -70,6 +128,32 @@ def test_every_setting_reaches_the_function_with_the_documented_default(emulator
 
     assert variables.pop("AWS_ENDPOINT_URL") == emulator.url
     assert variables == SETTINGS
+
+
+@pytest.mark.parametrize(("parameter", "value"), ACCEPTED + REFUSED)
+def test_a_parameter_admits_what_the_function_accepts_and_nothing_else(plain, parameter, value):
+    admitted = re.fullmatch(plain["Parameters"][parameter]["AllowedPattern"], value) is not None
+
+    accepted = not names_the_setting(start_with(parameter, value), parameter)
+
+    assert (admitted, accepted) == (((parameter, value) in ACCEPTED),) * 2
+
+
+def start_with(parameter: str, value: str) -> str:
+    """What the function says at its start with this setting; outside of Lambda, it never comes further."""
+    variable = variable_of(parameter)
+    env = {variable: value, "AWS_REGION": "us-east-1"}
+    started = subprocess.run([bootstrap_path()], env=env, capture_output=True, text=True, timeout=60)
+    assert started.returncode != 0
+    return started.stdout + started.stderr
+
+
+def variable_of(parameter: str) -> str:
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", parameter).upper()
+
+
+def names_the_setting(text: str, parameter: str) -> bool:
+    return re.search(rf"\b{variable_of(parameter)}\b", text) is not None
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -121,9 +205,25 @@ def test_what_changes_access_is_limited_to_roles_of_this_account(policy):
     (passing,) = [s for s in policy if "iam:PassRole" in actions(s)]
 
     roles = "arn:aws:iam::111122223333:role/*"
+    assert sorted(actions(creation) + actions(replacement)) == [
+        "eks:AssociateAccessPolicy",
+        "eks:CreateAccessEntry",
+        "eks:DeleteAccessEntry",
+        # Takes an association back that met an entry of another party's.
+        "eks:DisassociateAccessPolicy",
+    ]
     assert creation["Condition"] == replacement["Condition"] == {"ArnLikeIfExists": {"eks:principalArn": roles}}
     assert passing["Resource"] == roles
     assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "eks.amazonaws.com"}}
+
+
+def test_nobody_but_the_rule_sends_to_the_queue_of_undelivered_events(emulator, stack):
+    by_name = statements_of(emulator, stack, "UndeliveredEventsQueueUrl")
+
+    assert by_name["TheRuleSends"]["Condition"] == {"ArnEquals": {"aws:SourceArn": RULE}}
+    denial = by_name["NobodyElseSends"]
+    assert (denial["Effect"], denial["Principal"], denial["Action"]) == ("Deny", "*", "sqs:SendMessage")
+    assert denial["Condition"] == {"ArnNotEquals": {"aws:SourceArn": [RULE]}}
 
 
 # The emulator accepts a table's backups, expiry and resource policy, and forgets them: so they are read here.
@@ -150,6 +250,21 @@ def test_every_alarm_tells_whom_it_is_for_and_notifies_the_topic(emulator, stack
     for alarm in alarms:
         assert alarm["AlarmDescription"].startswith(("For chat. ", "For on-call. ")), alarm["AlarmName"]
         assert alarm["AlarmActions"] == [stack.outputs["AlarmTopic"]]
+
+
+def test_what_two_sweeps_could_not_see_alarms_whatever_events_saw(emulator, stack):
+    logs = emulator.client("logs")
+    (found,) = logs.describe_metric_filters(logGroupName="/aws/lambda/access-entry-guard")["metricFilters"]
+    (made,) = found["metricTransformations"]
+    (alarm,) = emulator.client("cloudwatch").describe_alarms(AlarmNames=["access-entry-guard-blind-spots"])["MetricAlarms"]
+
+    assert found["filterPattern"] == '{ $.kind = "report" && $.trigger = "sweep" }'
+    assert made["metricValue"] == "$.metrics.BlindSpots"
+    assert (alarm["Namespace"], alarm["MetricName"]) == (made["metricNamespace"], made["metricName"])
+    # Two sweeps a day apart, and never three.
+    assert (alarm["Statistic"], alarm["Period"]) == ("Maximum", 3600)
+    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (2, 47)
+    assert "two sweeps of the last 47 hours" in alarm["AlarmDescription"]
 
 
 def test_the_dashboard_is_well_formed(emulator, stack):
@@ -186,16 +301,32 @@ def test_every_option_deploys_at_once(emulator, stack):
 
 
 def test_only_the_rule_and_the_operator_send_to_the_queue(emulator, stack):
-    found = emulator.client("sqs").get_queue_attributes(
-        QueueUrl=stack.outputs["EventQueueUrl"], AttributeNames=["Policy"]
-    )
-    by_name = {s["Sid"]: s for s in json.loads(found["Attributes"]["Policy"])["Statement"]}
+    by_name = statements_of(emulator, stack, "EventQueueUrl")
 
-    rule = "arn:aws:events:us-east-1:111122223333:rule/access-entry-guard-role-events"
-    assert by_name["TheRuleSends"]["Condition"] == {"ArnEquals": {"aws:SourceArn": rule}}
+    assert by_name["TheRuleSends"]["Condition"] == {"ArnEquals": {"aws:SourceArn": RULE}}
     assert by_name["NobodyElseSends"]["Condition"] == {
-        "ArnNotEquals": {"aws:SourceArn": rule, "aws:PrincipalArn": "arn:aws:iam::111122223333:role/operator"}
+        "ArnNotEquals": {"aws:SourceArn": RULE, "aws:PrincipalArn": "arn:aws:iam::111122223333:role/operator"}
     }
+
+
+def test_only_the_rule_and_the_event_queue_bring_undelivered_events(emulator, stack):
+    denial = statements_of(emulator, stack, "UndeliveredEventsQueueUrl")["NobodyElseSends"]
+
+    queue = "arn:aws:sqs:us-east-1:111122223333:access-entry-guard-events"
+    assert denial["Condition"] == {"ArnNotEquals": {"aws:SourceArn": [RULE, queue]}}
+
+
+# The emulator keeps no redrive allow policy: so it is read here.
+def test_no_other_queue_may_leave_its_dead_letters_where_events_are_believed(plain):
+    def allowed(queue: str):
+        return plain["Resources"][queue]["Properties"]["RedriveAllowPolicy"]
+
+    assert allowed("EventQueue") == {"redrivePermission": "denyAll"}
+    condition, with_queue, without = allowed("UndeliveredEvents")["Fn::If"]
+    (source,) = with_queue["sourceQueueArns"]
+    assert (condition, with_queue["redrivePermission"]) == ("Batched", "byQueue")
+    assert source["Fn::Sub"].endswith(":${AWS::AccountId}:${FunctionName}-events")
+    assert without == {"redrivePermission": "denyAll"}
 
 
 def test_nothing_but_the_function_is_left_without_alarms_and_dashboard(emulator, stack):

@@ -168,6 +168,7 @@ async fn a_sweep_that_could_see_nothing_fails() {
     stage.cloud.deny("ListClusters");
     let error = stage.deliver(json!({"command": "sweep"})).await.unwrap_err();
     assert_eq!(error.name(), "RepairIncomplete");
+    assert_eq!(stage.cloud.metric_sum("SweepsCompleted", &[]), Some(0.0));
 }
 
 #[tokio::test(start_paused = true)]

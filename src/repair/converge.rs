@@ -195,12 +195,12 @@ impl Work<'_> {
             Err(fault) if fault.may_pass() => return self.pause(),
             Err(fault) => return Self::failed(&fault.to_string()),
         };
+        // From here on the row may hold more than what stands.
+        let is_bound = self.row.deletion_sent_at.is_some() || self.row.is_own_entry;
         let cluster = match &present.cluster {
             Some(cluster) if cluster.created_at == self.row.cluster_created_at => cluster.clone(),
             // Never restored in a later cluster of the name without a person.
-            _ if self.row.deletion_sent_at.is_some() => {
-                return Flow::End(Outcome::Removed(Reason::ClusterGone), Fate::Archive);
-            }
+            _ if is_bound => return Flow::End(Outcome::Removed(Reason::ClusterGone), Fate::Archive),
             _ => return Flow::Anew,
         };
         let present_snapshot = present.entry.as_ref().map(Examined::snapshot);
@@ -213,7 +213,6 @@ impl Work<'_> {
             let what = "the cluster is being created or deleted".to_owned();
             return Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what }), Fate::Keep);
         }
-        let is_bound = self.row.deletion_sent_at.is_some() || self.row.is_own_entry;
         let role = match present.role {
             RoleState::Present(role) => self.role.insert(role).clone(),
             RoleState::Absent if is_bound => return self.role_absent(present.entry.as_ref()).await,

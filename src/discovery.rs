@@ -179,6 +179,8 @@ pub struct Survey {
     pub clusters_seen: usize,
     /// Why rows of the ledger could not be read, where that is so: an unfinished repair may be among them.
     pub ledger_unread: Option<String>,
+    /// Why the account's roles could not be listed, where that is so: then nothing can be judged.
+    pub roles_unlisted: Option<String>,
     /// How many entries the deadline cut off.
     pub not_reached: usize,
     /// How many roles IAM shows created within the day before the last quarter of an hour (sweeps only).

@@ -253,7 +253,10 @@ async fn publish(
         }
     }
     if run.is_sweep {
-        let silent = is_event_path_silent(run, survey.roles_created_lately).await;
+        let silent = match survey.roles_unlisted {
+            Some(_) => None,
+            None => is_event_path_silent(run, survey.roles_created_lately).await,
+        };
         data.extend(metrics::of_sweep(&cases, survey.not_reached, saw_nothing(&survey, &cases), silent));
     }
     if survey.regions > 0 {
@@ -306,6 +309,9 @@ fn created_by(event: &RoleEvent) -> Option<(&str, &str)> {
 
 /// Why the invocation has to be retried, if so. A batch tells its records instead, and a sweep comes again by itself.
 fn incomplete(plan: &Plan, survey: &Survey, cases: &[Case], is_sweep: bool) -> Option<String> {
+    if survey.roles_unlisted.is_some() {
+        return survey.roles_unlisted.clone();
+    }
     if is_sweep {
         return saw_nothing(survey, cases).then(|| format!("The sweep could examine nothing: {}", spots(survey)));
     }
@@ -340,7 +346,8 @@ fn incomplete(plan: &Plan, survey: &Survey, cases: &[Case], is_sweep: bool) -> O
 
 /// Whether a sweep could examine nothing at all.
 fn saw_nothing(survey: &Survey, cases: &[Case]) -> bool {
-    survey.clusters_seen == 0 && cases.is_empty() && !survey.blind_spots.is_empty()
+    let was_blind = !survey.blind_spots.is_empty() || survey.roles_unlisted.is_some();
+    survey.clusters_seen == 0 && cases.is_empty() && was_blind
 }
 
 fn spots(survey: &Survey) -> String {

@@ -50,9 +50,14 @@ pub async fn survey_all(run: &Run<'_>, scope: &Scope, trust_records: bool) -> Re
         .buffer_unordered(CLUSTERS_AT_ONCE)
         .collect::<Vec<_>>();
     let (lists, roles, rows) = futures::future::join3(lists, run.app.aws.list_roles(), all_rows(run, scope)).await;
-    let roles = roles.map_err(|fault| {
-        Error::RepairIncomplete(format!("The account's roles could not be listed ({fault}), so nothing can be judged."))
-    })?;
+    let roles = match roles {
+        Ok(roles) => roles,
+        Err(fault) => {
+            let roles_unlisted =
+                Some(format!("The account's roles could not be listed ({fault}): nothing can be judged."));
+            return Ok(Survey { regions: regions.len(), roles_unlisted, ..Survey::default() });
+        }
+    };
     let known = Known {
         roles: roles.into_iter().map(|role| (role.arn.as_str().to_owned(), role)).collect(),
         roles_read_at,

@@ -164,11 +164,15 @@ async fn an_event_path_that_works_is_not_called_silent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_sweep_that_could_see_nothing_fails() {
-    let stage = Stage::set();
-    stage.cloud.deny("ListClusters");
-    let error = stage.deliver(json!({"command": "sweep"})).await.unwrap_err();
-    assert_eq!(error.name(), "RepairIncomplete");
-    assert_eq!(stage.cloud.metric_sum("SweepsCompleted", &[]), Some(0.0));
+    for operation in ["ListClusters", "ListRoles"] {
+        let stage = Stage::set();
+        stage.node("node").await;
+        stage.cloud.deny(operation);
+        let error = stage.deliver(json!({"command": "sweep"})).await.unwrap_err();
+        assert_eq!(error.name(), "RepairIncomplete", "{operation}");
+        assert_eq!(stage.cloud.metric_sum("SweepsCompleted", &[]), Some(0.0), "{operation}");
+        assert!(stage.log_lines().iter().any(|line| line["kind"] == "report"), "{operation}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

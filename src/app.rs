@@ -45,8 +45,7 @@ impl App {
     /// Puts the parts together; nothing is called and nothing connects yet. Log lines go to `log`.
     #[must_use]
     pub fn new(config: Config, sdk: &aws_config::SdkConfig, clock: Clock, log: Box<dyn Write + Send>) -> Self {
-        let aws = Aws::new(sdk, config.max_concurrency_per_region);
-        Self { config, aws, clock, log: Mutex::new(log), enabled_regions: OnceCell::new() }
+        Self { config, aws: Aws::new(sdk), clock, log: Mutex::new(log), enabled_regions: OnceCell::new() }
     }
 
     /// The time.
@@ -139,7 +138,10 @@ impl<'a> Run<'a> {
     /// EKS in a Region, at this invocation's pace.
     #[must_use]
     pub fn eks(&self, region: &Region) -> Arc<crate::aws::eks::Eks> {
-        if self.is_sweep { self.app.aws.eks_for_sweep(region) } else { self.app.aws.eks(region) }
+        let config = self.config();
+        let most_at_once =
+            if self.is_sweep { config.sweep_concurrency_per_region() } else { config.max_concurrency_per_region };
+        self.app.aws.eks(region, most_at_once)
     }
 
     /// How long until a moment; zero where it has passed.

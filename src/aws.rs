@@ -35,16 +35,13 @@ pub struct Aws {
     account: aws_sdk_account::Client,
     dynamodb: aws_sdk_dynamodb::Client,
     cloudwatch: aws_sdk_cloudwatch::Client,
-    most_at_once: usize,
     eks: Mutex<BTreeMap<(Region, usize), Arc<Eks>>>,
 }
 
 impl Aws {
     /// Makes the clients from a loaded configuration; no call is made, no connection opened.
-    ///
-    /// `most_at_once`: EKS requests under way at once in one Region.
     #[must_use]
-    pub fn new(config: &aws_config::SdkConfig, most_at_once: usize) -> Self {
+    pub fn new(config: &aws_config::SdkConfig) -> Self {
         let config = config
             .to_builder()
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(LONGEST_WAIT))
@@ -62,25 +59,13 @@ impl Aws {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             config,
-            most_at_once,
             eks: Mutex::default(),
         }
     }
 
-    /// EKS in a Region, with the whole allowance of requests.
+    /// EKS in a Region, with at most so many requests under way at once.
     #[must_use]
-    pub fn eks(&self, region: &Region) -> Arc<Eks> {
-        self.eks_sharing(region, self.most_at_once)
-    }
-
-    /// EKS in a Region for a sweep: a quarter of the allowance (at least one), to leave the account's API limits to
-    /// others.
-    #[must_use]
-    pub fn eks_for_sweep(&self, region: &Region) -> Arc<Eks> {
-        self.eks_sharing(region, (self.most_at_once / 4).max(1))
-    }
-
-    fn eks_sharing(&self, region: &Region, most_at_once: usize) -> Arc<Eks> {
+    pub fn eks(&self, region: &Region, most_at_once: usize) -> Arc<Eks> {
         let mut clients = self.eks.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients
             .entry((region.clone(), most_at_once))

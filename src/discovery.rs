@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 use crate::app::Run;
 use crate::aws::eks::Entries;
 use crate::aws::fault::{Fault, FaultKind};
+use crate::error::Error;
 use crate::ledger::RowRead;
 use crate::model::{AccessEntry, AccessPolicy, Cluster, ClusterRef, Region, RoleArn, RoleId, RoleState, Snapshot};
 
@@ -125,6 +126,14 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// The Regions to look at: the named one, or those of the settings.
+    async fn regions(&self, run: &Run<'_>) -> Result<Vec<Region>, Error> {
+        match &self.region {
+            Some(region) => Ok(vec![region.clone()]),
+            None => run.app.regions().await,
+        }
+    }
+
     fn admits(&self, cluster: &ClusterRef) -> bool {
         self.region.as_ref().is_none_or(|region| *region == cluster.region)
             && self.cluster.as_ref().is_none_or(|name| *name == cluster.name)

@@ -206,6 +206,15 @@ pub enum RoleState {
 }
 
 impl RoleState {
+    /// The state of the role of exactly this ARN: a role of the name under another path is another principal.
+    #[must_use]
+    pub fn of(self, arn: &RoleArn) -> Self {
+        match self {
+            Self::Present(role) if role.arn != *arn => Self::Absent,
+            state => state,
+        }
+    }
+
     /// The role, where IAM showed one.
     #[must_use]
     pub fn role(&self) -> Option<&Role> {

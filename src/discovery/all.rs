@@ -10,7 +10,6 @@ use futures::stream::{self, StreamExt as _};
 use time::OffsetDateTime;
 
 use super::clusters::{clusters_of, out_of_time};
-use super::roles::of_arn;
 use super::{BlindSpot, Scope, Sighting, Survey, examine};
 use crate::app::Run;
 use crate::aws::eks::Entries;
@@ -39,10 +38,7 @@ struct Known {
 /// # Errors
 /// Where the Regions or the ledger are not to be had; everything else is a blind spot.
 pub async fn survey_all(run: &Run<'_>, scope: &Scope, trust_records: bool) -> Result<Survey, Error> {
-    let regions = match &scope.region {
-        Some(region) => vec![region.clone()],
-        None => run.app.regions().await?,
-    };
+    let regions = scope.regions(run).await?;
     let ends = tokio::time::Instant::now() + run.until(run.survey_ends());
     let roles_read_at = run.now();
     let lists = stream::iter(regions.iter().cloned())
@@ -279,5 +275,5 @@ pub async fn reread_role(run: &Run<'_>, sighting: &mut Sighting) {
         return;
     };
     sighting.role_read_at = run.now();
-    sighting.role = of_arn(&run.app.aws.get_role(arn.name()).await, &arn);
+    sighting.role = run.app.aws.get_role(arn.name()).await.of(&arn);
 }

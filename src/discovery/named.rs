@@ -23,10 +23,7 @@ type Rows = BTreeMap<String, Result<BTreeMap<ClusterRef, RowRead>, String>>;
 /// # Errors
 /// Only where the Regions are not to be had; everything else is a blind spot.
 pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Result<Survey, Error> {
-    let regions = match &scope.region {
-        Some(region) => vec![region.clone()],
-        None => run.app.regions().await?,
-    };
+    let regions = scope.regions(run).await?;
     let time: Duration = run.until(run.survey_ends());
     // A single role is read beside the clusters; of many, only those that turn up somewhere.
     let eager: Vec<String> = if let [only] = subjects { vec![only.name.clone()] } else { Vec::new() };
@@ -104,10 +101,7 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
 /// What is known of an entry that a person named and that is not there: its cluster, its role and its row.
 pub async fn named_but_not_found(run: &Run<'_>, subject: &Subject, scope: &Scope, survey: &mut Survey) {
     let (Some(arn), Some(name)) = (&subject.arn, &scope.cluster) else { return };
-    let regions = match &scope.region {
-        Some(region) => vec![region.clone()],
-        None => run.app.regions().await.unwrap_or_default(),
-    };
+    let regions = scope.regions(run).await.unwrap_or_default();
     let (role, role_read_at) = roles::read(run, arn.name()).await;
     let mut missing = None;
     for region in regions {
@@ -129,7 +123,7 @@ pub async fn named_but_not_found(run: &Run<'_>, subject: &Subject, scope: &Scope
             principal_arn: arn.as_str().to_owned(),
             entry,
             row,
-            role: roles::of_arn(&role, arn),
+            role: role.clone().of(arn),
             role_read_at,
         };
         if is_its_cluster {
@@ -176,7 +170,7 @@ fn sighting(run: &Run<'_>, roles: &Roles, principal_arn: String, at: ClusterRef,
     let arn = RoleArn::parse(&principal_arn);
     let known = arn.as_ref().and_then(|arn| Some((arn, roles.get(&arn.name().to_ascii_lowercase())?)));
     let (role, role_read_at) = match known {
-        Some((arn, (state, read_at))) => (roles::of_arn(state, arn), *read_at),
+        Some((arn, (state, read_at))) => (state.clone().of(arn), *read_at),
         None => (RoleState::Unreadable("it was not asked for".to_owned()), run.now()),
     };
     Sighting { at, cluster: None, principal_arn, entry: None, row, role, role_read_at }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::{Creation, Subject};
 use crate::app::Run;
-use crate::model::{RoleArn, RoleState};
+use crate::model::RoleState;
 
 /// IAM answers best a few at a time: its limits are per account and not published.
 const AT_ONCE: usize = 5;
@@ -65,13 +65,5 @@ fn is_behind(state: &RoleState, creation: &Creation, created_at: OffsetDateTime)
         }
         RoleState::Absent => true,
         RoleState::Unreadable(_) => false,
-    }
-}
-
-/// The state of the role of exactly this ARN: a role of the name under another path is another principal.
-pub(super) fn of_arn(state: &RoleState, arn: &RoleArn) -> RoleState {
-    match state {
-        RoleState::Present(role) if role.arn != *arn => RoleState::Absent,
-        state => state.clone(),
     }
 }

@@ -22,13 +22,7 @@ impl Work<'_> {
                 return self.other_role(cluster, role).await;
             }
             // A late read, or the deletion did not arrive. An owner's change since then is not deleted.
-            let now = entry.snapshot();
-            let is_same = if self.row.is_own_entry {
-                now.is_recreation_of(&self.row.snapshot, self.principal)
-            } else {
-                now == self.row.snapshot
-            };
-            if !is_same {
+            if !self.is_as_its_owner_had_it(&entry) {
                 let what = "the entry was changed after its deletion had been prepared".to_owned();
                 return Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what }), Fate::Keep);
             }
@@ -84,13 +78,18 @@ impl Work<'_> {
         }
     }
 
+    /// Held, with the row open: the role is not the one that the row permits.
+    fn role_changed(&self, role: &Role) -> Flow {
+        let expected = self.row.permitted_role_id.as_ref().map(ToString::to_string).unwrap_or_default();
+        let reason = Reason::RoleChanged { expected, present: role.id.to_string() };
+        Flow::End(Outcome::Held(reason), Fate::Keep)
+    }
+
     /// Reviews the snapshot for the role that is there now; without a permit the row stays, for a person.
     pub(super) async fn permit_anew(&mut self, cluster: &Cluster, role: &Role) -> Result<(), Flow> {
         // A person asked for one role ID; only a person names another.
         if self.row.is_restore && matches!(self.crew.purpose, Purpose::Act { .. }) {
-            let expected = self.row.permitted_role_id.as_ref().map(ToString::to_string).unwrap_or_default();
-            let reason = Reason::RoleChanged { expected, present: role.id.to_string() };
-            return Err(Flow::End(Outcome::Held(reason), Fate::Keep));
+            return Err(self.role_changed(role));
         }
         let asked = self.crew.asked(role);
         let permit = match self.crew.review_for(self.principal, &self.row.snapshot, cluster, role, &asked) {
@@ -99,11 +98,7 @@ impl Work<'_> {
             Err(Refusal::Hold(Reason::IgnoreTag { on })) => {
                 return Err(Flow::End(Outcome::Held(Reason::IgnoreTag { on }), Fate::Keep));
             }
-            Err(Refusal::Hold(_)) => {
-                let expected = self.row.permitted_role_id.as_ref().map(ToString::to_string).unwrap_or_default();
-                let reason = Reason::RoleChanged { expected, present: role.id.to_string() };
-                return Err(Flow::End(Outcome::Held(reason), Fate::Keep));
-            }
+            Err(Refusal::Hold(_)) => return Err(self.role_changed(role)),
         };
         match self.crew.wait_for(role.created_at + self.crew.run.config().settle, role.created_at).await {
             Wait::Over => {}

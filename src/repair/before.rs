@@ -1,7 +1,5 @@
 //! While the entry still stands: is everything as it was when the row was opened, and may it be deleted?
 
-use std::sync::atomic::Ordering;
-
 use super::LEAST_FOR_A_DELETION;
 use super::converge::{Fate, Flow, Work};
 use crate::discovery::Examined;
@@ -48,9 +46,8 @@ impl Work<'_> {
             return Flow::End(Outcome::Held(reason), Fate::Keep);
         }
         let run = self.crew.run;
-        if self.crew.halted.load(Ordering::SeqCst) {
-            let by = "see the entry that is missing".to_owned();
-            return Flow::End(Outcome::Held(Reason::RecreationRefused { by }), Fate::Keep);
+        if let Some(outcome) = self.crew.halt() {
+            return Flow::End(outcome, Fate::Keep);
         }
         if run.until(run.deadline.min(self.ends)) < LEAST_FOR_A_DELETION {
             return Flow::End(self.out_of_time(), Fate::Keep);
@@ -94,17 +91,21 @@ impl Work<'_> {
 
     /// Whether role and entry are those that the row was opened for.
     pub(super) fn is_as_it_was(&self, role: &Role, entry: &Examined) -> bool {
-        let now = entry.snapshot();
-        let same = if self.row.is_own_entry {
-            now.is_recreation_of(&self.row.snapshot, self.principal)
-        } else {
-            now == self.row.snapshot
-        };
         let is_stale = is_older(&entry.entry, role.created_at)
             || self.row.role_id.as_ref().is_some_and(|recorded| *recorded != role.id);
         Some(&role.id) == self.row.permitted_role_id.as_ref()
             && entry.entry.arn == self.row.access_entry_arn
             && is_stale
-            && same
+            && self.is_as_its_owner_had_it(entry)
+    }
+
+    /// Whether the entry is as the row has it; our own creation may still lack policies.
+    pub(super) fn is_as_its_owner_had_it(&self, entry: &Examined) -> bool {
+        let now = entry.snapshot();
+        if self.row.is_own_entry {
+            now.is_recreation_of(&self.row.snapshot, self.principal)
+        } else {
+            now == self.row.snapshot
+        }
     }
 }

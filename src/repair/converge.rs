@@ -182,11 +182,7 @@ impl Work<'_> {
             .await
             .map_err(|_| Fault::timed_out("read", "no answer within the lease"))?;
         let (cluster, entry) = seen?;
-        let role = match role {
-            RoleState::Present(role) if role.arn != *self.principal => RoleState::Absent,
-            role => role,
-        };
-        Ok(Present { cluster, entry, role })
+        Ok(Present { cluster, entry, role: role.of(self.principal) })
     }
 
     async fn step(&mut self) -> Flow {

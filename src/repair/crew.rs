@@ -180,8 +180,8 @@ impl Crew<'_> {
             case.outcome = Outcome::Held(Reason::Observing);
             return true;
         }
-        if !sent && self.halted.load(Ordering::SeqCst) {
-            case.outcome = Outcome::Held(Reason::RecreationRefused { by: "see the entry that is missing".to_owned() });
+        if !sent && let Some(outcome) = self.halt() {
+            case.outcome = outcome;
             return true;
         }
         if run.until(run.deadline) < LEAST_FOR_A_DELETION {
@@ -245,12 +245,17 @@ impl Crew<'_> {
         }
     }
 
+    /// What becomes of an entry whose deletion the breaker forbids, while it stands.
+    pub(super) fn halt(&self) -> Option<Outcome> {
+        let by = || "see the entry that is missing".to_owned();
+        self.halted.load(Ordering::SeqCst).then(|| Outcome::Held(Reason::RecreationRefused { by: by() }))
+    }
+
     /// Why no deletion may be begun now, if so.
     pub(super) fn may_not_begin(&self) -> Option<Outcome> {
         let run = self.run;
-        if self.halted.load(Ordering::SeqCst) {
-            let by = "see the entry that is missing".to_owned();
-            return Some(Outcome::Held(Reason::RecreationRefused { by }));
+        if let Some(outcome) = self.halt() {
+            return Some(outcome);
         }
         if run.until(run.deadline) < LEAST_FOR_A_DELETION {
             return Some(Outcome::deferred(Reason::TooLittleTime));
@@ -299,10 +304,7 @@ impl Crew<'_> {
             run.ledger().row(principal.as_str(), &sighting.at, run.now()),
         ))
         .await;
-        sighting.role = match role {
-            RoleState::Present(role) if role.arn != *principal => RoleState::Absent,
-            role => role,
-        };
+        sighting.role = role.of(principal);
         sighting.row = row;
         match seen {
             Ok((cluster, entry)) => {

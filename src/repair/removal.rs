@@ -84,7 +84,7 @@ impl Crew<'_> {
         }
         // Read once more: the role must be absent after the entry was last seen.
         let role = run.app.aws.get_role(principal.name()).await;
-        if !is_absent(&role, principal) {
+        if role.of(principal) != RoleState::Absent {
             let _ = run.ledger().forget(&row).await;
             return false;
         }
@@ -99,14 +99,6 @@ impl Crew<'_> {
             Err(fault) => Outcome::Failed(Reason::AwsError { because: fault.to_string() }),
         };
         true
-    }
-}
-
-fn is_absent(role: &RoleState, principal: &RoleArn) -> bool {
-    match role {
-        RoleState::Absent => true,
-        RoleState::Present(role) => role.arn != *principal,
-        RoleState::Unreadable(_) => false,
     }
 }
 

@@ -7,6 +7,7 @@
 mod approval;
 mod batches;
 mod cloud;
+mod connector;
 mod cuts;
 mod documents;
 mod faults;

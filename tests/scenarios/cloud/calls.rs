@@ -121,7 +121,8 @@ impl Cloud {
 
     pub(super) fn log_answer(&self, call: &Call) {
         let mut log = lock(&self.0.log);
-        if let Some(entry) = log.iter_mut().find(|entry| entry.n == call.n && entry.at == call.at) {
+        // The log may have been forgotten meanwhile.
+        if let Some(entry) = log.get_mut(call.n - 1).filter(|entry| entry.at == call.at) {
             entry.status = call.status;
             entry.error.clone_from(&call.error);
         }

@@ -1,5 +1,5 @@
 //! One request from arrival to reply: the delays, the interceptors, the moment at which it takes effect. Independent of
-//! what carries it; `connector` is one carrier, a local HTTP server would be another.
+//! what carries it: the scenarios' connector, or a local HTTP server.
 
 use std::time::Duration;
 

@@ -1,12 +1,13 @@
 //! An AWS inside the test process, strict enough to believe: it keeps state, binds access entries to role IDs as EKS
 //! does, and refuses what EKS refuses.
 //!
-//! The product's real SDK clients talk to it over a fake wire ([`connector`]): no socket, no thread, and tokio's paused
-//! time makes waiting free. Nothing is scripted. A test builds a [`World`] with the verbs of [`builders`], lets AWS be
+//! Whatever carries a request hands it to [`Cloud::handle`]: in the scenarios a connector without a socket, under the
+//! product's real SDK clients and tokio's paused time, which makes waiting free; in `tests/local_aws` a local HTTP
+//! server. Nothing is scripted. A test builds a [`World`] with the verbs of [`builders`], lets AWS be
 //! as slow or contradictory as it is allowed to be ([`Habits`]), adds faults ([`faults`]), and afterwards asks who may
 //! really enter ([`Cloud::authenticate`]) and which calls were made ([`Cloud::calls`]).
 //!
-//! The path of a request: [`connector`] → [`Cloud::handle`] in [`exchange`] → `wire` (decode) → [`services`] →
+//! The path of a request: [`Cloud::handle`] in [`exchange`] → `wire` (decode) → [`services`] →
 //! `eks`, `iam`, `account`, `dynamodb`, `cloudwatch`, each a function of the [`World`] → `wire` (encode).
 
 #![allow(unreachable_pub, reason = "a module of a test binary: its `pub` marks what scenarios use")]
@@ -17,7 +18,6 @@ pub mod account;
 pub mod builders;
 pub mod calls;
 pub mod cloudwatch;
-pub mod connector;
 pub mod dynamodb;
 pub mod eks;
 pub mod entries;
@@ -38,6 +38,7 @@ pub mod world;
 mod self_tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -136,6 +137,12 @@ impl Cloud {
         let mut world = lock(&self.0.world);
         world.now = self.now();
         world
+    }
+}
+
+impl fmt::Debug for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cloud")
     }
 }
 

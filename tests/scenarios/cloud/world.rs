@@ -186,6 +186,11 @@ impl World {
         self.now
     }
 
+    /// Another present moment, for a world that takes the place of one.
+    pub fn set_now(&mut self, now: OffsetDateTime) {
+        self.now = now;
+    }
+
     /// The present moment to the millisecond, as EKS stores it.
     pub(super) fn now_ms(&self) -> OffsetDateTime {
         self.now.replace_millisecond(self.now.millisecond()).expect("a millisecond of its own is valid")

@@ -14,8 +14,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 
-use super::exchange::Reply;
-use super::{Cloud, HOME_REGION};
+use crate::cloud::{Cloud, HOME_REGION, Reply};
 
 impl Cloud {
     /// The configuration for the product's clients: this cloud, in its home Region, with credentials that never expire.
@@ -68,12 +67,6 @@ impl HttpConnector for Cloud {
 impl HttpClient for Cloud {
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl fmt::Debug for Cloud {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Cloud")
     }
 }
 

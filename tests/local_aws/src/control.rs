@@ -1,0 +1,104 @@
+//! The control channel: a command of JSON per line of standard input, an answer per line of standard output.
+//!
+//! | `do` | members | answer |
+//! |---|---|---|
+//! | `world` | `regions`, `clusters`, `entries`, `matches`, `delayMs` | makes the world anew ([`crate::setting`]) |
+//! | `limit` | `perSecond`, `burst` | from now on EKS throttles, Region by Region |
+//! | `recreate` | `role` | deletes the role and creates it again; the role |
+//! | `admitted` | `role` | in how many clusters it is let in |
+//! | `await-poll` | | when the function first polled, in nanoseconds of Unix time |
+//! | `invoke` | `payload`, `alias`, `timeoutSeconds` | the function's answer and how long it took |
+//! | `calls` | | what was called since the last time ([`crate::tally`]) |
+//! | `connections` | | connections and TLS handshakes since the start |
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+use crate::cloud::Cloud;
+use crate::runtime_api::{RuntimeApi, TIMEOUT};
+use crate::server::{Certificates, Site, listen};
+use crate::{setting, tally};
+
+/// The name of the function that polls here.
+const FUNCTION: &str = "access-entry-guard";
+
+/// Serves until standard input ends.
+pub async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+    let site = Arc::new(Site {
+        cloud: Cloud::new(),
+        runtime: RuntimeApi::new(),
+        connections: Default::default(),
+        handshakes: Default::default(),
+    });
+    let certificates = Certificates::new()?;
+    // A fixed port is for those who reach AWS by its own names, in a network of their own.
+    let tls_port = std::env::args().nth(1).map(|port| port.parse()).transpose()?.unwrap_or(0);
+    let plain = listen(Arc::clone(&site), None, 0).await?;
+    let tls = listen(Arc::clone(&site), Some(&certificates), tls_port).await?;
+    let addresses = json!({
+        "http": format!("http://{plain}"),
+        "https": format!("https://{tls}"),
+        "runtimeApi": plain.to_string(),
+        "authority": certificates.authority_pem,
+    });
+    say(&addresses).await?;
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut delay = Duration::ZERO;
+    while let Some(line) = lines.next_line().await? {
+        let command: Value = serde_json::from_str(&line)?;
+        say(&obey(&site, &command, &mut delay).await).await?;
+    }
+    Ok(())
+}
+
+async fn obey(site: &Site, command: &Value, delay: &mut Duration) -> Value {
+    let text = |name: &str| command[name].as_str().unwrap_or_default();
+    let cloud = &site.cloud;
+    match text("do") {
+        "world" => {
+            *delay = Duration::from_millis(command["delayMs"].as_u64().unwrap_or_default());
+            setting::set(cloud, setting::Size::of(command), *delay);
+            json!({})
+        }
+        "limit" => {
+            let number = |name: &str| command[name].as_f64().unwrap_or(f64::INFINITY);
+            setting::limit_eks(cloud, number("perSecond"), number("burst"));
+            json!({})
+        }
+        "recreate" => {
+            cloud.recreate_role(text("role"));
+            setting::shown(cloud, text("role"))
+        }
+        "admitted" => json!(setting::admitted(cloud, text("role"))),
+        "await-poll" => {
+            let at = site.runtime.first_poll().await.duration_since(UNIX_EPOCH).unwrap_or_default();
+            json!(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX))
+        }
+        "invoke" => {
+            let timeout = command["timeoutSeconds"].as_u64().map_or(TIMEOUT, Duration::from_secs);
+            let arn = site.function_arn(FUNCTION, command["alias"].as_str());
+            let answer = site.runtime.invoke(arn, command["payload"].to_string().into_bytes(), timeout).await;
+            answer.map_or(Value::Null, |answer| answer.to_value())
+        }
+        "calls" => {
+            let tally = tally::tally(cloud, *delay);
+            cloud.clear_calls();
+            tally
+        }
+        "connections" => json!({
+            "connections": site.connections.load(Ordering::Relaxed),
+            "handshakes": site.handshakes.load(Ordering::Relaxed),
+        }),
+        other => json!({"error": format!("unknown command {other:?}")}),
+    }
+}
+
+async fn say(answer: &Value) -> std::io::Result<()> {
+    let mut out = tokio::io::stdout();
+    out.write_all(format!("{answer}\n").as_bytes()).await?;
+    out.flush().await
+}

@@ -1,0 +1,27 @@
+//! `local-aws`: the strict in-process AWS of the scenarios as a program on loopback ports, for whoever comes over HTTP:
+//! the packaged function, boto3, the AWS CLI.
+//!
+//! Whoever starts it speaks to it in lines of JSON ([`control`]): a command per line on standard input, an answer per
+//! line on standard output, the first of which tells the addresses. When standard input ends, so does the program: it
+//! never outlives the process that started it.
+//!
+//! - [`server`]: connections, plain or with TLS under a certificate authority of this process alone;
+//! - [`runtime_api`]: Lambda's Runtime API, behind which a function polls for invocations;
+//! - [`setting`]: worlds by the number of Regions, clusters and entries, and limits like those of EKS;
+//! - [`tally`]: what was called, and how many calls had to wait for one another.
+
+#[path = "../../scenarios/cloud/mod.rs"]
+mod cloud;
+mod control;
+mod runtime_api;
+mod server;
+mod setting;
+mod tally;
+
+#[tokio::main(worker_threads = 2)]
+async fn main() {
+    if let Err(why) = control::serve().await {
+        eprintln!("local-aws stops: {why}");
+        std::process::exit(1);
+    }
+}

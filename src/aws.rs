@@ -9,6 +9,7 @@ pub mod dynamodb;
 pub mod eks;
 pub mod fault;
 pub mod iam;
+mod pace;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

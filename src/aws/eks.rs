@@ -1,20 +1,27 @@
 //! The EKS calls, their paging and the conversion to the model. One Region's client each, made when first needed.
 //!
-//! At most so many requests are under way in a Region at once, whatever asks for them. The three calls that change
-//! who may enter are sent once only: after a lost reply the SDK would repeat a deletion, and delete what somebody
-//! else created in between; `repair` decides what to repeat.
+//! At most so many requests are under way in a Region at once, whatever asks for them, and they leave as fast as the
+//! Region serves them ([`Pace`]). Reads are repeated here, not by the SDK, whose budget of retries is too small for a
+//! Region that throttles a whole survey. The calls that change who may enter are sent once only: after a lost reply the
+//! SDK would repeat a deletion, and delete what somebody else created in between; `repair` decides what to repeat.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_sdk_eks::config::http::HttpResponse;
 use aws_sdk_eks::config::retry::RetryConfig;
 use aws_sdk_eks::config::timeout::TimeoutConfig;
+use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::primitives::DateTime;
 use aws_sdk_eks::types;
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 use super::fault::{Fault, FaultKind};
+use super::pace::Pace;
+use super::{ATTEMPTS, LONGEST_WAIT};
 use crate::model::{AccessEntry, AccessPolicy, AccessScope, Cluster, ClusterRef, EntryType, Region, RoleArn, Snapshot};
 
 /// The largest page that EKS gives (EKS API Reference: `maxResults` 1 to 100).
@@ -26,12 +33,21 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long one attempt of a change may take before its outcome counts as unknown.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a read is repeated, from when it was first sent.
+const PATIENCE: Duration = Duration::from_secs(50);
+
+/// The first wait after an error that may pass; each more is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
 /// EKS in one Region.
 #[derive(Debug)]
 pub struct Eks {
     region: Region,
     client: aws_sdk_eks::Client,
     gate: Semaphore,
+    pace: Mutex<Pace>,
+    /// Who holds it is the next to send.
+    turnstile: tokio::sync::Mutex<()>,
 }
 
 /// What access-entry calls say of a cluster.
@@ -47,21 +63,89 @@ impl Eks {
     pub(super) fn new(region: Region, config: &aws_config::SdkConfig, most_at_once: usize) -> Self {
         let config = aws_sdk_eks::config::Builder::from(config)
             .region(aws_sdk_eks::config::Region::new(region.0.clone()))
+            .retry_config(RetryConfig::disabled())
             .build();
-        Self { region, client: aws_sdk_eks::Client::from_conf(config), gate: Semaphore::new(most_at_once) }
+        let client = aws_sdk_eks::Client::from_conf(config);
+        Self {
+            region,
+            client,
+            gate: Semaphore::new(most_at_once),
+            pace: Mutex::default(),
+            turnstile: tokio::sync::Mutex::default(),
+        }
     }
 
-    async fn gate(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        // The gate is never closed; without a permit the call would merely go unbounded.
-        self.gate.acquire().await.ok()
+    /// Waits for a turn. The gate is never closed; without a permit the call would merely go unbounded.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        let permit = self.gate.acquire().await.ok();
+        self.slot().await;
+        permit
     }
 
-    /// A turn for a change: one that waits too long is given up, so that nothing is sent after its lease has ended.
-    async fn gate_for_change(
-        &self,
-        operation: &'static str,
-    ) -> Result<Option<tokio::sync::SemaphorePermit<'_>>, Fault> {
-        tokio::time::timeout(TURN_TIMEOUT, self.gate()).await.map_err(|_| Fault::not_sent(operation))
+    /// Lets requests leave one by one, as the Region's pace has it.
+    async fn slot(&self) {
+        let _first = self.turnstile.lock().await;
+        let next = self.with_pace(Pace::next);
+        // A timer is rounded up to the millisecond, which would slow down what need not wait.
+        if next > Instant::now() {
+            tokio::time::sleep_until(next).await;
+        }
+        self.with_pace(Pace::sent);
+    }
+
+    fn with_pace<T>(&self, act: impl FnOnce(&mut Pace, Instant) -> T) -> T {
+        act(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
+    }
+
+    /// What an answer says, for the pace too.
+    fn heard<T, E>(&self, operation: &'static str, answer: Result<T, SdkError<E, HttpResponse>>) -> Result<T, Fault>
+    where
+        E: ProvideErrorMetadata,
+    {
+        let answer = answer.map_err(|error| Fault::of(operation, &error));
+        match &answer {
+            Err(fault) if fault.kind == FaultKind::Throttled => self.with_pace(Pace::refused),
+            _ => self.with_pace(Pace::served),
+        }
+        answer
+    }
+
+    /// Sends a read, and again while it fails in a way that may pass.
+    async fn read<T, E, F>(&self, operation: &'static str, send: impl Fn() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata,
+    {
+        let _permit = self.turn().await;
+        let gives_up = Instant::now() + PATIENCE;
+        let mut failures = 0;
+        loop {
+            let fault = match self.heard(operation, send().await) {
+                Err(fault) if fault.may_pass() => fault,
+                answer => return answer,
+            };
+            if fault.kind != FaultKind::Throttled {
+                failures += 1;
+                let wait = (FIRST_WAIT * (1 << failures)).min(LONGEST_WAIT).mul_f64(fastrand::f64());
+                tokio::time::sleep(wait).await;
+            }
+            if failures == ATTEMPTS || Instant::now() >= gives_up {
+                return Err(fault);
+            }
+            self.slot().await;
+        }
+    }
+
+    /// Sends a change, once. One that waits too long for its turn is given up, so that nothing is sent after its lease
+    /// has ended.
+    async fn change<T, E, F>(&self, operation: &'static str, send: impl FnOnce() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata,
+    {
+        let turn = tokio::time::timeout(TURN_TIMEOUT, self.turn()).await;
+        let _permit = turn.map_err(|_| Fault::not_sent(operation))?;
+        self.heard(operation, send().await)
     }
 
     /// The names of all clusters of the Region, connected (external) ones left out: they have no access entries.
@@ -69,19 +153,11 @@ impl Eks {
     /// # Errors
     /// Any [`Fault`].
     pub async fn list_clusters(&self) -> Result<Vec<ClusterRef>, Fault> {
-        const OPERATION: &str = "ListClusters";
         let mut names = Vec::new();
         let mut token = None;
         loop {
-            let _permit = self.gate().await;
-            let page = self
-                .client
-                .list_clusters()
-                .max_results(PAGE)
-                .set_next_token(token)
-                .send()
-                .await
-                .map_err(|e| Fault::of(OPERATION, &e))?;
+            let request = self.client.list_clusters().max_results(PAGE).set_next_token(token);
+            let page = self.read("ListClusters", || request.clone().send()).await?;
             names.extend(
                 page.clusters
                     .unwrap_or_default()
@@ -101,10 +177,10 @@ impl Eks {
     /// Any [`Fault`] but "not found".
     pub async fn describe_cluster(&self, name: &str) -> Result<Option<Cluster>, Fault> {
         const OPERATION: &str = "DescribeCluster";
-        let _permit = self.gate().await;
-        let reply = match self.client.describe_cluster().name(name).send().await {
+        let request = self.client.describe_cluster().name(name);
+        let reply = match self.read(OPERATION, || request.clone().send()).await {
             Ok(reply) => reply,
-            Err(error) => return absent(Fault::of(OPERATION, &error)),
+            Err(fault) => return absent(fault),
         };
         let cluster = reply.cluster.ok_or_else(|| Fault::malformed(OPERATION, "cluster"))?;
         if cluster.connector_config.is_some() {
@@ -124,22 +200,14 @@ impl Eks {
     /// # Errors
     /// Any other [`Fault`].
     pub async fn list_access_entries(&self, cluster: &str) -> Result<Entries<Vec<String>>, Fault> {
-        const OPERATION: &str = "ListAccessEntries";
         let mut principals = Vec::new();
         let mut token = None;
         loop {
-            let _permit = self.gate().await;
-            let page = self
-                .client
-                .list_access_entries()
-                .cluster_name(cluster)
-                .max_results(PAGE)
-                .set_next_token(token)
-                .send()
-                .await;
-            let page = match page {
+            let request =
+                self.client.list_access_entries().cluster_name(cluster).max_results(PAGE).set_next_token(token);
+            let page = match self.read("ListAccessEntries", || request.clone().send()).await {
                 Ok(page) => page,
-                Err(error) => return unsupported(Fault::of(OPERATION, &error), Vec::new()),
+                Err(fault) => return unsupported(fault, Vec::new()),
             };
             principals.extend(page.access_entries.unwrap_or_default());
             token = page.next_token.filter(|token| !token.is_empty());
@@ -159,14 +227,13 @@ impl Eks {
         principal_arn: &str,
     ) -> Result<Entries<Option<AccessEntry>>, Fault> {
         const OPERATION: &str = "DescribeAccessEntry";
-        let _permit = self.gate().await;
-        let reply = self.client.describe_access_entry().cluster_name(cluster).principal_arn(principal_arn).send().await;
-        match reply {
+        let request = self.client.describe_access_entry().cluster_name(cluster).principal_arn(principal_arn);
+        match self.read(OPERATION, || request.clone().send()).await {
             Ok(reply) => {
                 let entry = reply.access_entry.ok_or_else(|| Fault::malformed(OPERATION, "accessEntry"))?;
                 entry_of(OPERATION, entry).map(|entry| Entries::Known(Some(entry)))
             }
-            Err(error) => unsupported(Fault::of(OPERATION, &error), None),
+            Err(fault) => unsupported(fault, None),
         }
     }
 
@@ -187,18 +254,14 @@ impl Eks {
             return Ok(policies);
         }
         loop {
-            let _permit = self.gate().await;
-            let page = self
+            let request = self
                 .client
                 .list_associated_access_policies()
                 .cluster_name(cluster)
                 .principal_arn(principal_arn)
                 .max_results(PAGE)
-                .set_next_token(token)
-                .send()
-                .await
-                .map_err(|e| Fault::of(OPERATION, &e));
-            let page = match page {
+                .set_next_token(token);
+            let page = match self.read(OPERATION, || request.clone().send()).await {
                 Ok(page) => page,
                 // EC2 entries: the user guide associates a policy with them, other texts deny that they have any.
                 Err(fault) if *kind != EntryType::Standard && fault.is_standard_only() => return Ok(policies),
@@ -227,10 +290,9 @@ impl Eks {
         snapshot: &Snapshot,
     ) -> Result<AccessEntry, Fault> {
         const OPERATION: &str = "CreateAccessEntry";
-        let _permit = self.gate_for_change("CreateAccessEntry").await?;
         let groups = snapshot.creation_groups();
         let tags = snapshot.creation_tags();
-        let reply = self
+        let request = self
             .client
             .create_access_entry()
             .cluster_name(cluster)
@@ -240,10 +302,8 @@ impl Eks {
             .set_kubernetes_groups((!groups.is_empty()).then(|| groups.to_vec()))
             .set_tags((!tags.is_empty()).then(|| tags.into_iter().collect()))
             .customize()
-            .config_override(sent_once())
-            .send()
-            .await
-            .map_err(|e| Fault::of(OPERATION, &e))?;
+            .config_override(in_time());
+        let reply = self.change(OPERATION, || request.send()).await?;
         let entry = reply.access_entry.ok_or_else(|| Fault::malformed(OPERATION, "accessEntry"))?;
         entry_of(OPERATION, entry)
     }
@@ -253,17 +313,14 @@ impl Eks {
     /// # Errors
     /// Any [`Fault`]; "not found" where somebody else was first.
     pub async fn delete_access_entry(&self, cluster: &str, principal_arn: &str) -> Result<(), Fault> {
-        let _permit = self.gate_for_change("DeleteAccessEntry").await?;
-        self.client
+        let request = self
+            .client
             .delete_access_entry()
             .cluster_name(cluster)
             .principal_arn(principal_arn)
             .customize()
-            .config_override(sent_once())
-            .send()
-            .await
-            .map(drop)
-            .map_err(|e| Fault::of("DeleteAccessEntry", &e))
+            .config_override(in_time());
+        self.change("DeleteAccessEntry", || request.send()).await.map(drop)
     }
 
     /// Associates a policy, or sets the scope of an associated one: an upsert (EKS User Guide, "Associate access
@@ -277,28 +334,23 @@ impl Eks {
         principal_arn: &str,
         policy: &AccessPolicy,
     ) -> Result<bool, Fault> {
-        let _permit = self.gate_for_change("AssociateAccessPolicy").await?;
         let namespaces = &policy.access_scope.namespaces;
         let scope = types::AccessScope::builder()
             .r#type(types::AccessScopeType::from(policy.access_scope.kind.as_str()))
             .set_namespaces((!namespaces.is_empty()).then(|| namespaces.clone()))
             .build();
-        self.client
+        let request = self
+            .client
             .associate_access_policy()
             .cluster_name(cluster)
             .principal_arn(principal_arn)
             .policy_arn(&policy.policy_arn)
             .access_scope(scope)
             .customize()
-            .config_override(sent_once())
-            .send()
-            .await
-            .map(|reply| {
-                let policy = reply.associated_access_policy;
-                policy
-                    .is_some_and(|policy| policy.associated_at.is_some() && policy.associated_at == policy.modified_at)
-            })
-            .map_err(|e| Fault::of("AssociateAccessPolicy", &e))
+            .config_override(in_time());
+        let reply = self.change("AssociateAccessPolicy", || request.send()).await?;
+        let policy = reply.associated_access_policy;
+        Ok(policy.is_some_and(|policy| policy.associated_at.is_some() && policy.associated_at == policy.modified_at))
     }
 
     /// Takes an association back.
@@ -311,23 +363,18 @@ impl Eks {
         principal_arn: &str,
         policy_arn: &str,
     ) -> Result<(), Fault> {
-        let _permit = self.gate_for_change("DisassociateAccessPolicy").await?;
-        self.client
+        let request = self
+            .client
             .disassociate_access_policy()
             .cluster_name(cluster)
             .principal_arn(principal_arn)
-            .policy_arn(policy_arn)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|e| Fault::of("DisassociateAccessPolicy", &e))
+            .policy_arn(policy_arn);
+        self.read("DisassociateAccessPolicy", || request.clone().send()).await.map(drop)
     }
 }
 
-fn sent_once() -> aws_sdk_eks::config::Builder {
-    aws_sdk_eks::Config::builder()
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().operation_timeout(CHANGE_TIMEOUT).build())
+fn in_time() -> aws_sdk_eks::config::Builder {
+    aws_sdk_eks::Config::builder().timeout_config(TimeoutConfig::builder().operation_timeout(CHANGE_TIMEOUT).build())
 }
 
 fn absent<T>(fault: Fault) -> Result<Option<T>, Fault> {

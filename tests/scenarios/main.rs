@@ -11,6 +11,7 @@ mod connector;
 mod cuts;
 mod documents;
 mod faults;
+mod limits;
 mod payloads;
 mod races;
 mod removal;

@@ -5,8 +5,9 @@
 //! | `world` | `regions`, `clusters`, `entries`, `matches`, `delayMs` | makes the world anew ([`crate::setting`]) |
 //! | `limit` | `perSecond`, `burst` | from now on EKS throttles, Region by Region |
 //! | `recreate` | `role` | deletes the role and creates it again; the role |
+//! | `regions` | | the Regions that worlds are made of |
 //! | `admitted` | `role` | in how many clusters it is let in |
-//! | `await-poll` | | when the function first polled, in nanoseconds of Unix time |
+//! | `await-poll` | `sinceNs` | when a function polled, then or later, in nanoseconds of Unix time |
 //! | `invoke` | `payload`, `alias`, `timeoutSeconds` | the function's answer and how long it took |
 //! | `calls` | | what was called since the last time ([`crate::tally`]) |
 //! | `connections` | | connections and TLS handshakes since the start |
@@ -66,16 +67,18 @@ async fn obey(site: &Site, command: &Value, delay: &mut Duration) -> Value {
         }
         "limit" => {
             let number = |name: &str| command[name].as_f64().unwrap_or(f64::INFINITY);
-            setting::limit_eks(cloud, number("perSecond"), number("burst"));
+            cloud.limit_eks(number("perSecond"), number("burst"));
             json!({})
         }
         "recreate" => {
             cloud.recreate_role(text("role"));
             setting::shown(cloud, text("role"))
         }
+        "regions" => json!(setting::REGIONS),
         "admitted" => json!(setting::admitted(cloud, text("role"))),
         "await-poll" => {
-            let at = site.runtime.first_poll().await.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let since = UNIX_EPOCH + Duration::from_nanos(command["sinceNs"].as_u64().unwrap_or_default());
+            let at = site.runtime.poll_since(since).await.duration_since(UNIX_EPOCH).unwrap_or_default();
             json!(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX))
         }
         "invoke" => {

@@ -39,7 +39,7 @@ pub struct RuntimeApi {
     coming: mpsc::UnboundedSender<Invocation>,
     queue: tokio::sync::Mutex<mpsc::UnboundedReceiver<Invocation>>,
     under_way: Mutex<BTreeMap<String, (Instant, oneshot::Sender<Answer>)>>,
-    first_poll: watch::Sender<Option<SystemTime>>,
+    polls: watch::Sender<Option<SystemTime>>,
     invoked: Mutex<u64>,
 }
 
@@ -50,7 +50,7 @@ impl RuntimeApi {
             coming,
             queue: tokio::sync::Mutex::new(queue),
             under_way: Mutex::default(),
-            first_poll: watch::Sender::new(None),
+            polls: watch::Sender::new(None),
             invoked: Mutex::new(0),
         }
     }
@@ -67,10 +67,11 @@ impl RuntimeApi {
         answered.await.ok()
     }
 
-    /// When a function first asked for an invocation, once it has.
-    pub async fn first_poll(&self) -> SystemTime {
-        let mut polls = self.first_poll.subscribe();
-        let seen = polls.wait_for(Option::is_some).await.expect("the sender lives as long as this");
+    /// When a function asked for an invocation, once it has, at or after a moment.
+    pub async fn poll_since(&self, moment: SystemTime) -> SystemTime {
+        let mut polls = self.polls.subscribe();
+        let since = |at: &Option<SystemTime>| at.is_some_and(|at| at >= moment);
+        let seen = polls.wait_for(since).await.expect("the sender lives as long as this");
         seen.expect("it was waited for")
     }
 
@@ -98,12 +99,7 @@ impl RuntimeApi {
     }
 
     async fn next(&self, arrived: SystemTime) -> http::Response<Vec<u8>> {
-        self.first_poll.send_if_modified(|seen| {
-            seen.is_none() && {
-                *seen = Some(arrived);
-                true
-            }
-        });
+        self.polls.send_replace(Some(arrived));
         let Some(invocation) = self.queue.lock().await.recv().await else { return respond(500, "{}") };
         let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + invocation.timeout;
         lock(&self.under_way).insert(invocation.id.clone(), (Instant::now(), invocation.answer));

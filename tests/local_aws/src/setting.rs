@@ -1,14 +1,11 @@
-//! Worlds by the numbers, and limits like those of EKS: a token bucket for each Region, which throttles what comes
-//! faster.
+//! Worlds by the numbers.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use tokio::time::Instant;
 
-use crate::cloud::{Action, Cloud, EntrySpec, HOME_REGION, Phase, Service, World};
+use crate::cloud::{Cloud, EntrySpec, HOME_REGION, World};
 
 /// The Regions that worlds are made of, the home Region first.
 pub const REGIONS: [&str; 20] = [
@@ -68,10 +65,9 @@ impl Size {
 
 /// Makes the world anew: roles two hours old, clusters and entries one hour, and the present time the machine's.
 pub fn set(cloud: &Cloud, size: Size, delay: Duration) {
-    let started = cloud.now();
-    let shift = OffsetDateTime::from(SystemTime::now()) - Duration::from_secs(7200) - started;
-    cloud.pass(shift.unsigned_abs());
+    cloud.set_clock(OffsetDateTime::from(SystemTime::now()) - Duration::from_secs(7200));
     cloud.clear_calls();
+    cloud.lift_faults();
     cloud.with(|world| {
         let now = world.now();
         let mut fresh = World::new("aws", "111122223333");
@@ -101,25 +97,6 @@ pub fn set(cloud: &Cloud, size: Size, delay: Duration) {
 pub fn admitted(cloud: &Cloud, role: &str) -> usize {
     let clusters: Vec<(String, String)> = cloud.with(|world| world.clusters.keys().cloned().collect());
     clusters.iter().filter(|(region, name)| cloud.admits(region, name, role)).count()
-}
-
-/// Limits EKS to so many requests a second in each Region, with so many at once; returns how to read what was refused.
-pub fn limit_eks(cloud: &Cloud, per_second: f64, burst: f64) {
-    let mut buckets: BTreeMap<String, (f64, Instant)> = BTreeMap::new();
-    cloud.intercept(move |call, phase, _| {
-        if call.service != Service::Eks || phase != Phase::Before {
-            return Action::Proceed;
-        }
-        let now = Instant::now();
-        let (tokens, since) = buckets.entry(call.region.clone()).or_insert((burst, now));
-        *tokens = (*tokens + (now - *since).as_secs_f64() * per_second).min(burst);
-        *since = now;
-        if *tokens < 1.0 {
-            return Action::Throttle;
-        }
-        *tokens -= 1.0;
-        Action::Proceed
-    });
 }
 
 /// A role, as the control channel shows it.

@@ -6,7 +6,10 @@
 //! cloud.when("CreateAccessEntry").act_before(|world| world.recreate_role("node"));
 //! ```
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Cloud;
 use super::calls::{Action, Call, Phase};
@@ -36,6 +39,26 @@ impl Cloud {
     /// The first so many calls of an operation are throttled.
     pub fn throttle(&self, operation: &str, times: usize) {
         self.when(operation).times(times).throttle();
+    }
+
+    /// EKS serves so many requests a second in each Region, and so many at once after a while of silence: a token bucket
+    /// each (AWS Support in hashicorp/terraform-provider-aws#44853).
+    pub fn limit_eks(&self, per_second: f64, burst: f64) {
+        let mut buckets: BTreeMap<String, (f64, Instant)> = BTreeMap::new();
+        self.intercept(move |call, phase, _| {
+            if call.service != Service::Eks || phase != Phase::Before {
+                return Action::Proceed;
+            }
+            let now = Instant::now();
+            let (tokens, since) = buckets.entry(call.region.clone()).or_insert((burst, now));
+            *tokens = (*tokens + (now - *since).as_secs_f64() * per_second).min(burst);
+            *since = now;
+            if *tokens < 1.0 {
+                return Action::Throttle;
+            }
+            *tokens -= 1.0;
+            Action::Proceed
+        });
     }
 
     /// The caller may not do this.

@@ -123,6 +123,13 @@ impl Cloud {
         self.0.shifted_ms.fetch_add(ms, Ordering::SeqCst);
     }
 
+    /// Puts the cloud's clock to a moment after [`EPOCH`], for a world that is about to be made anew.
+    pub fn set_clock(&self, moment: OffsetDateTime) {
+        let shift = moment - EPOCH - self.0.started.elapsed();
+        let ms = u64::try_from(shift.whole_milliseconds()).expect("a moment after the clock's start");
+        self.0.shifted_ms.store(ms, Ordering::SeqCst);
+    }
+
     /// Reads or changes the world directly: the door for whatever has no verb of its own.
     pub fn with<R>(&self, act: impl FnOnce(&mut World) -> R) -> R {
         act(&mut self.world())

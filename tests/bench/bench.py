@@ -1,0 +1,51 @@
+"""The bench: the packaged function, an empty one and two boto3 handlers, side by side in one run on loopback, with a delay
+per AWS call.
+
+    bench.py BOOTSTRAP LOCAL_AWS FLOOR OUT [SECTION…]
+
+Prints a table for each section and writes all figures as JSON, and the growth as a plot, into the folder OUT. Times are
+those of this machine; what is compared are ratios, and what is exact are counts. Targets are printed beside the figures; a
+target that is missed is said so, and ends the run with status 1.
+"""
+
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+import sections
+from plot import growth
+from table import Results
+
+SECTIONS = {
+    "cold": sections.cold_start,
+    "names": sections.by_name,
+    "warm": sections.warm,
+    "batch": sections.batches,
+    "sweep": sections.sweep,
+    "limits": sections.limits,
+}
+
+
+def main(bootstrap: str, local_aws: str, floor: str, out: str, *chosen: str) -> int:
+    stand = sections.Stand(Path(bootstrap).resolve(), Path(local_aws).resolve(), Path(floor).resolve())
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    results = Results(
+        machine={"cores": os.cpu_count(), "kernel": platform.release(), "machine": platform.machine()},
+        bootstrap_bytes=stand.bootstrap.stat().st_size,
+    )
+    for name in chosen or SECTIONS:
+        SECTIONS[name](stand, results)
+    (folder / "bench.json").write_text(json.dumps(results.to_value(), indent=1) + "\n")
+    print(f"\nwritten: {folder / 'bench.json'}")
+    if "warm" in results.tables:
+        (folder / "growth.svg").write_text(growth(results.tables["warm"]))
+        print(f"written: {folder / 'growth.svg'}")
+    print(results.verdict())
+    return 1 if results.missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

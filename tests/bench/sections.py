@@ -1,0 +1,259 @@
+"""What the bench measures, section by section. Every section judges the work as well as the time: a role that is not let
+in afterwards, or a cluster that was not looked at, ends the run."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from local import Local, batch, created, function, local_aws
+from table import Results
+
+HERE = Path(__file__).parent
+DELAY_MS = 20
+EKS_AND_IAM = ("ListClusters", "DescribeAccessEntry", "ListAccessEntries", "DescribeCluster", "GetRole", "ListRoles")
+
+
+@dataclass
+class Stand:
+    """The programs under test."""
+
+    bootstrap: Path
+    local_aws: Path
+    floor: Path
+
+    def guard(self) -> list[str]:
+        return [str(self.bootstrap)]
+
+    def empty(self) -> list[str]:
+        return [str(self.floor)]
+
+    def boto3(self, mode: str) -> list[str]:
+        return [sys.executable, str(HERE / "boto3_handler.py"), mode]
+
+
+def answered(answer: dict) -> dict:
+    if answer is None or answer["isError"]:
+        raise RuntimeError(f"the function failed: {answer and answer['response']}")
+    return answer["response"]
+
+
+def cold_start(stand: Stand, results: Results) -> None:
+    """From `exec` to the first poll, and to the first answer, over HTTP and over HTTPS."""
+    title = f"Cold start: 30 clusters in 3 Regions, {DELAY_MS} ms per AWS call (ms; median)"
+    columns = {
+        "function": "", "to poll": ".1f", "to answer": ".1f", "CPU": ".1f", "chain": "d", "calls": "d",
+        "handshakes": "d", "peak MB": ".1f", "/ ideal": ".2f",
+    }  # fmt: skip
+    table = results.table("cold", title, columns)
+    subjects = {
+        "empty lambda_runtime": (stand.empty(), 15),
+        "access-entry-guard": (stand.guard(), 15),
+        "boto3, one after another": (stand.boto3("serial"), 3),
+        "boto3, thread pool": (stand.boto3("threads"), 3),
+    }
+    medians = {}
+    with local_aws(stand.local_aws) as local, authorities(local) as trusted:
+        for scheme, bundle in (("HTTP", None), ("HTTPS", trusted)):
+            for name, (command, runs) in subjects.items():
+                runs = [one_cold_start(command, local, bundle) for _ in range(runs)]
+                middle = {figure: median(run[figure] for run in runs) for figure in runs[0]}
+                medians[name, scheme] = middle
+                floor = medians["empty lambda_runtime", scheme]["to poll"]
+                middle["/ ideal"] = middle["to answer"] / (floor + middle["chain"] * DELAY_MS) if middle["chain"] else None
+                counts = {figure: int(middle[figure]) for figure in ("chain", "calls", "handshakes")}
+                table.row(**{"function": f"{name}, {scheme}", **middle, **counts})
+    for scheme in ("HTTP", "HTTPS"):
+        guard, floor = medians["access-entry-guard", scheme], medians["empty lambda_runtime", scheme]
+        pool = medians["boto3, thread pool", scheme]
+        results.target(f"{scheme}: to first poll, ms above the empty function", guard["to poll"] - floor["to poll"], 5)
+        results.target(f"{scheme}: to first answer, times (floor + chain x delay)", guard["/ ideal"], 1.3)
+        results.target(f"{scheme}: CPU of boto3's cold start, times ours", pool["CPU"] / guard["CPU"], 10, at_least=True)
+        results.target(f"{scheme}: memory of boto3, times ours", pool["peak MB"] / guard["peak MB"], 3, at_least=True)
+
+
+def one_cold_start(command: list[str], local: Local, bundle: Path | None) -> dict:
+    local.do("world", regions=3, clusters=30, entries=2, delayMs=DELAY_MS)
+    role = local.do("recreate", role="node")
+    before = local.do("connections")["handshakes"]
+    with function(command, local, bundle) as running:
+        polled = local.do("await-poll", sinceNs=running.started_ns)
+        answer = local.do("invoke", alias="events", payload=created(role))
+        response = answered(answer)
+        if "floor" not in command[0] and response["clusters"] != 30:
+            raise RuntimeError(f"not all clusters were looked at: {response}")
+        calls = local.do("calls")
+        return {
+            "to poll": (polled - running.started_ns) / 1e6,
+            # As if the invocation had been there at the first poll, as it is on Lambda.
+            "to answer": (polled - running.started_ns + answer["tookNs"]) / 1e6,
+            "CPU": running.cpu_seconds() * 1e3,
+            "chain": calls["chain"],
+            "calls": calls["calls"],
+            "handshakes": local.do("connections")["handshakes"] - before,
+            "peak MB": running.peak_mb(),
+        }
+
+
+class authorities:
+    """A file with the machine's certificate authorities, as Lambda has them, and the one of `local-aws`."""
+
+    def __init__(self, local: Local):
+        system = Path("/etc/ssl/certs/ca-certificates.crt")
+        self.file = tempfile.NamedTemporaryFile("w", suffix=".pem")
+        self.file.write((system.read_text() if system.exists() else "") + local.authority)
+        self.file.flush()
+
+    def __enter__(self) -> Path:
+        return Path(self.file.name)
+
+    def __exit__(self, *_):
+        self.file.close()
+
+
+def by_name(stand: Stand, results: Results) -> None:
+    """Under AWS's own host names, one per service and Region: how many handshakes a cold start costs."""
+    private = ["unshare", "--map-root-user", "--mount", "--net"]
+    if subprocess.run([*private, "true"], capture_output=True, check=False).returncode:
+        print("\nHandshakes by host name: left out, this machine allows no network namespace")
+        return
+    program = [sys.executable, str(HERE / "by_name.py"), str(stand.local_aws), str(stand.bootstrap)]
+    done = subprocess.run([*private, *program], capture_output=True, text=True, check=True)
+    columns = {"Regions": "d", "clusters": "d", "hosts": "d", "handshakes": "d", "to answer": ".1f", "CPU": ".1f", "warm CPU": ".1f"}
+    table = results.table("names", f"HTTPS under AWS's host names, {DELAY_MS} ms per AWS call (ms)", columns)
+    for line in done.stdout.splitlines():
+        table.row(**json.loads(line))
+
+
+def warm(stand: Stand, results: Results) -> None:
+    """Invocations of a process that is warm already, for worlds of all sizes."""
+    title = f"Warm invocations, {DELAY_MS} ms per AWS call (ms; median of 5, repairs once)"
+    columns = {
+        "function": "", "clusters": "d", "Regions": "d", "matches": "d", "wall": ".0f", "chain": "d",
+        "/ chain": ".2f", "CPU": ".1f", "calls": "d", "peak MB": ".1f",
+    }  # fmt: skip
+    table = results.table("warm", title, columns)
+    sizes = [(1, 1), (100, 1), (100, 10), (100, 20), (1000, 1), (1000, 10), (1000, 20)]
+    worst, compared = 0.0, {}
+    with local_aws(stand.local_aws) as local:
+        for clusters, regions in sizes:
+            for matches in (0, 1) if clusters < 1000 else (0, 1, 10):
+                figures = one_warm(stand.guard(), local, clusters, regions, matches)
+                worst = max(worst, figures["/ chain"])
+                compared["guard", clusters, regions, matches] = figures
+                table.row(function="access-entry-guard", **figures)
+        for mode in ("serial", "threads"):
+            for clusters, regions, matches in ((100, 10, 0), (100, 10, 1), (1000, 10, 0))[: 2 if mode == "serial" else 3]:
+                figures = one_warm(stand.boto3(mode), local, clusters, regions, matches)
+                compared[mode, clusters, regions, matches] = figures
+                table.row(function=f"boto3, {mode}", **figures)
+    results.target("wall of warm invocations, times chain x delay, the worst", worst, 1.2)
+    for size in ((100, 10, 0), (1000, 10, 0)):
+        guard, boto3 = compared["guard", *size], compared["threads", *size]
+        of = f"{size[0]} clusters in {size[1]} Regions"
+        results.target(f"CPU of boto3, times ours, {of}", boto3["CPU"] / guard["CPU"], 10, at_least=True)
+        results.target(f"memory of boto3, times ours, {of}", boto3["peak MB"] / guard["peak MB"], 3, at_least=True)
+
+
+def one_warm(command: list[str], local: Local, clusters: int, regions: int, matches: int) -> dict:
+    size = {"clusters": clusters, "regions": regions, "entries": 3, "matches": matches}
+    local.do("world", **size, delayMs=DELAY_MS)
+    with function(command, local, HOLD="none") as running:
+        # The first invocation warms up; nothing is stale yet.
+        answered(local.do("invoke", alias="events", payload=created(local.do("recreate", role="role-0000"))))
+        runs = []
+        for _ in range(1 if matches else 5):
+            role = local.do("recreate", role="node")
+            local.do("calls")
+            cpu = running.cpu_seconds()
+            answer = local.do("invoke", alias="events", payload=created(role))
+            cpu = running.cpu_seconds() - cpu
+            response = answered(answer)
+            calls = local.do("calls")
+            if response["clusters"] != clusters or local.do("admitted", role="node") != matches:
+                raise RuntimeError(f"the work was not done: {response}")
+            wall = answer["tookNs"] / 1e6
+            ideal = calls["chain"] * DELAY_MS
+            runs.append({"wall": wall, "chain": calls["chain"], "/ chain": wall / ideal, "CPU": cpu * 1e3, "calls": calls["calls"]})
+        middle = sorted(runs, key=lambda run: run["wall"])[len(runs) // 2]
+        return {"clusters": clusters, "regions": regions, "Regions": regions, "matches": matches, **middle, "peak MB": running.peak_mb()}
+
+
+def batches(stand: Stand, results: Results) -> None:
+    """What a role costs, alone and in a batch, where no cluster knows any."""
+    columns = {"roles in a batch": "d", "EKS and IAM calls": "d", "all calls": "d", "CPU per role": ".2f", "wall": ".0f", "peak MB": ".1f"}
+    table = results.table("batch", f"Batches: 100 clusters in 10 Regions, none knows the roles, {DELAY_MS} ms per AWS call (ms)", columns)
+    calls_of = {}
+    with local_aws(stand.local_aws) as local:
+        local.do("world", regions=10, clusters=100, entries=3, delayMs=DELAY_MS)
+        with function(stand.guard(), local) as running:
+            strangers = [
+                {"arn": f"arn:aws:iam::111122223333:role/new-{n}", "roleId": f"AROA{n:017}", "roleName": f"new-{n}"}
+                for n in range(100)
+            ]
+            answered(local.do("invoke", alias="events", payload=created(strangers[0])))
+            local.do("calls")
+            for size in (1, 10, 100):
+                cpu = running.cpu_seconds()
+                events = [created(role) for role in strangers[:size]]
+                answer = local.do("invoke", alias="events", payload=batch(events) if size > 1 else created(strangers[0]))
+                cpu = running.cpu_seconds() - cpu
+                if answered(answer)["clusters"] != 100:
+                    raise RuntimeError("not all clusters were looked at")
+                calls = local.do("calls")
+                calls_of[size] = sum(calls["byOperation"].get(operation, 0) for operation in EKS_AND_IAM)
+                table.row(**{
+                    "roles in a batch": size, "EKS and IAM calls": calls_of[size], "all calls": calls["calls"],
+                    "CPU per role": cpu * 1e3 / size, "wall": answer["tookNs"] / 1e6, "peak MB": running.peak_mb(),
+                })  # fmt: skip
+    results.target("EKS and IAM calls for 100 roles, times those for one", calls_of[100] / calls_of[1], 1.1)
+
+
+def sweep(stand: Stand, results: Results) -> None:
+    """A sweep of 1,000 clusters with 100 entries each: the first, which has to look at every entry, and the next."""
+    delay = 5
+    columns = {"sweep": "", "seconds": ".1f", "CPU s": ".1f", "calls": "d", "entries": "d", "not reached": "d", "peak MB": ".1f"}
+    table = results.table("sweep", f"Sweeps: 1,000 clusters x 100 entries in 10 Regions, {delay} ms per AWS call", columns)
+    with local_aws(stand.local_aws) as local:
+        local.do("world", regions=10, clusters=1000, entries=100, delayMs=delay)
+        with function(stand.guard(), local, MAX_CONCURRENCY_PER_REGION="32") as running:
+            for name in ("the first", "the next"):
+                cpu = running.cpu_seconds()
+                answer = local.do("invoke", alias="events", payload={"command": "sweep"})
+                response = answered(answer)
+                calls = local.do("calls")
+                table.row(**{
+                    "sweep": name, "seconds": answer["tookNs"] / 1e9, "CPU s": running.cpu_seconds() - cpu,
+                    "calls": calls["calls"], "entries": response["entriesExamined"],
+                    "not reached": response["entriesNotReached"], "peak MB": running.peak_mb(),
+                })  # fmt: skip
+            results.target("peak memory of the sweeps, MB", running.peak_mb(), 64)
+
+
+def limits(stand: Stand, results: Results) -> None:
+    """Under a limit like EKS's: how much of what it allows is used, and how much is asked for in vain."""
+    columns = {"event over": "", "per second": "d", "burst": "d", "seconds": ".1f", "ideal": ".1f", "goodput": ".2f", "refused": "d", "served": "d"}
+    table = results.table("limits", "Under throttling limits, one Region (20 ms per AWS call)", columns)
+    for clusters, rate, burst in ((200, 20, 20), (200, 10, 10), (400, 50, 50)):
+        with local_aws(stand.local_aws) as local:
+            local.do("world", regions=1, clusters=clusters, entries=2, delayMs=DELAY_MS)
+            local.do("limit", perSecond=rate, burst=burst)
+            with function(stand.guard(), local) as running:
+                role = local.do("recreate", role="node")
+                answer = local.do("invoke", alias="events", payload=created(role), timeoutSeconds=300)
+                response = answered(answer)
+                calls = local.do("calls")
+                served = sum(calls["byOperation"].get(operation, 0) for operation in ("ListClusters", "DescribeAccessEntry")) - calls["notAnswered"]
+                seconds, ideal = answer["tookNs"] / 1e9, (served - burst) / rate
+                if response["clusters"] != clusters or response["blindSpots"]:
+                    raise RuntimeError(f"not everything was looked at: {response}")
+                table.row(**{
+                    "event over": f"{clusters} clusters", "per second": rate, "burst": burst, "seconds": seconds, "ideal": ideal,
+                    "goodput": ideal / seconds, "refused": calls["notAnswered"], "served": served,
+                })  # fmt: skip
+                results.target(f"goodput at {rate}/s, part of what the limit allows", ideal / seconds, 0.9, at_least=True)
+                results.target(f"refused at {rate}/s, part of what was served", calls["notAnswered"] / served, 0.5)

@@ -10,6 +10,7 @@ mod cloud;
 mod cuts;
 mod documents;
 mod faults;
+mod model;
 mod payloads;
 mod races;
 mod removal;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::history::Act;
 use super::reference::{Key, Reference, Wish};
-use super::world::{Creator, Kind, Mode, Setup, Trust, path, policy};
+use super::world::{Creator, Kind, Setup, Trust, path, policy};
 use crate::cloud::{Caller, EntrySpec, NewEntry, World};
 
 /// The world and those who look at it, for an act.
@@ -172,7 +172,6 @@ impl Scene<'_> {
         let mode = spec.mode;
         self.world.delete_cluster(region, &name);
         self.world.add_cluster(region, &name).authentication_mode = mode.name().map(str::to_owned);
-        let _ = Mode::Api;
         for (key, kept) in &mut self.reference.entries {
             if key.0 == region && key.1 == name {
                 kept.wants(None);

@@ -49,8 +49,8 @@ pub async fn play(player: &mut Player) -> Result<(), String> {
             judge(watch, world, key, are_events_late, breaker.as_ref());
             verdict_is_true(watch, world, key, &verdicts);
         }
-        if watch.violations.is_empty() { Ok(()) } else { Err(format!("at the end: {}", watch.violations.join("\n"))) }
-    })
+    });
+    player.verdict("at the end")
 }
 
 fn latest_creations(player: &Player) -> Vec<usize> {

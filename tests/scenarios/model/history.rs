@@ -107,16 +107,44 @@ pub fn histories() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(parts, 1..8).prop_map(|parts| parts.concat())
 }
 
-/// The usual: a role is created again, and its event arrives.
+/// The usual: a role is created again, and its event arrives, or a person releases the entry; or a role goes for good, is
+/// tidied up after, and comes back at a person's word.
 fn stories() -> impl Strategy<Value = Vec<Step>> {
-    let trust = prop::option::weighted(0.15, trusts());
-    let event = (prop::option::weighted(0.7, Just(90u64)), troubles());
-    ((0..3usize, creators(), trust), event).prop_map(|((role, by, trust), (wait, trouble))| {
-        let mut story = vec![Step::Act(Act::Recreate { role, by, trust, moved: false })];
-        story.extend(wait.map(Step::Pass));
-        story.push(Step::Invoke(Wake::Event { back: 0, alias: Alias::Right }, trouble));
-        story
-    })
+    let trust = || prop::option::weighted(0.15, trusts());
+    let invoke = |wake, trouble| Step::Invoke(wake, trouble);
+    let event = move |trouble| invoke(Wake::Event { back: 0, alias: Alias::Right }, trouble);
+    let recreated = ((0..3usize, creators(), trust()), prop::option::weighted(0.7, Just(90u64)), troubles())
+        .prop_map(move |((role, by, trust), wait, trouble)| {
+            let mut story = vec![Step::Act(Act::Recreate { role, by, trust, moved: false })];
+            story.extend(wait.map(Step::Pass));
+            story.push(event(trouble));
+            story
+        });
+    let place = || (0..3usize, 0..3usize);
+    let released = (place(), creators(), trust(), troubles()).prop_map(
+        move |((cluster, role), by, trust, trouble)| {
+            let id = Named::Present;
+            vec![
+                Step::Act(Act::Recreate { role, by, trust, moved: false }),
+                event(Trouble::default()),
+                invoke(Wake::Approve { cluster, role, id, alias: Alias::Right }, trouble),
+            ]
+        },
+    );
+    let restored = (place(), creators(), trust(), troubles(), troubles()).prop_map(
+        move |((cluster, role), by, trust, one, other)| {
+            let id = Named::Present;
+            vec![
+                Step::Act(Act::DeleteRole(role)),
+                Step::Pass(90),
+                event(one),
+                Step::Act(Act::CreateRole { role, by, trust }),
+                Step::Pass(90),
+                invoke(Wake::Restore { cluster, role, id, alias: Alias::Right }, other),
+            ]
+        },
+    );
+    prop_oneof![4 => recreated, 1 => released, 1 => restored]
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -187,9 +215,17 @@ fn whens() -> impl Strategy<Value = When> {
         1 => Just("ListAssociatedAccessPolicies"),
         2 => Just("PutItem")
     ];
+    // The rehearsal is a creation too.
+    let crucial = prop_oneof![
+        3 => Just(("DeleteAccessEntry", 1)),
+        3 => Just(("CreateAccessEntry", 2)),
+        1 => Just(("CreateAccessEntry", 1)),
+        1 => Just(("AssociateAccessPolicy", 1))
+    ];
     prop_oneof![
-        1 => (1..70usize).prop_map(When::Call),
-        2 => (operation, 1..6usize).prop_map(|(operation, n)| When::Of(operation, n))
+        2 => (1..70usize).prop_map(When::Call),
+        3 => (operation, 1..6usize).prop_map(|(operation, n)| When::Of(operation, n)),
+        2 => crucial.prop_map(|(operation, n)| When::Of(operation, n))
     ]
 }
 

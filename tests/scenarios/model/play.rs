@@ -13,7 +13,7 @@ use super::history::{Alias, Named, Step, Trouble, Wake};
 use super::plan::Plan;
 use super::reference::{Key, News};
 use super::witness::{INVOCATION, Watch};
-use super::world::{Creator, Mode, Setup};
+use super::world::{Creator, Setup};
 use crate::cloud::World;
 use crate::stage::{CLUSTER, REGION, Stage};
 
@@ -32,6 +32,9 @@ pub fn play(setup: &Setup, history: &[Step]) -> Result<Coverage, String> {
         Ok(cover)
     })
 }
+
+/// So much of what happened is told with a failure.
+const TALE: usize = 80;
 
 /// The stage, and the witness of all that happens on it.
 pub struct Player {
@@ -108,7 +111,10 @@ impl Player {
 
     async fn step(&mut self, step: &Step) -> Result<(), String> {
         match step {
-            Step::Act(act) => self.with(|scene| scene.perform(act)),
+            Step::Act(act) => {
+                self.watch().tale.push(format!("{act:?}"));
+                self.with(|scene| scene.perform(act));
+            }
             Step::Pass(seconds) => tokio::time::sleep(Duration::from_secs(*seconds)).await,
             Step::Invoke(wake, trouble) => self.invoke(wake, trouble).await.map(drop)?,
         }
@@ -117,9 +123,14 @@ impl Player {
         self.verdict(&format!("after {step:?}"))
     }
 
-    fn verdict(&self, when: &str) -> Result<(), String> {
-        let violations = &self.watch().violations;
-        if violations.is_empty() { Ok(()) } else { Err(format!("{when}: {}", violations.join("\n"))) }
+    /// Whether all was right so far; the tale, if not.
+    pub fn verdict(&self, when: &str) -> Result<(), String> {
+        let watch = self.watch();
+        if watch.violations.is_empty() {
+            return Ok(());
+        }
+        let tale = watch.tale[watch.tale.len().saturating_sub(TALE)..].join("\n");
+        Err(format!("{when}: {}\nwhat happened at last:\n{tale}", watch.violations.join("\n")))
     }
 
     /// Invokes the function, in whatever trouble; its report, where there is one.
@@ -127,6 +138,7 @@ impl Player {
         let Some(call) = self.call_of(wake) else { return Ok(None) };
         let beside = trouble.beside.as_ref().and_then(|(wake, delay)| Some((self.call_of(wake)?, *delay)));
         self.watch().plan = Plan::of(trouble);
+        self.watch().tale.push(format!("{wake:?}"));
         let is_pair = beside.is_some();
         let answer = self.send(&call);
         let other = async {
@@ -257,6 +269,3 @@ fn is_expected(error: &Error) -> bool {
 fn lock(watch: &Mutex<Watch>) -> MutexGuard<'_, Watch> {
     watch.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-#[allow(unused)]
-const _: Mode = Mode::Api;

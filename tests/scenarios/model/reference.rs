@@ -116,7 +116,6 @@ impl Kept {
 #[derive(Debug, Clone)]
 pub struct Known {
     pub arn: String,
-    pub name: String,
     pub trusts: Vec<Trust>,
     pub creator: Creator,
 }
@@ -166,7 +165,7 @@ impl Reference {
 
     pub fn role_created(&mut self, role: &Role, creator: Creator, trust: Trust) {
         let known =
-            Known { arn: role.arn.clone(), name: role.name.clone(), trusts: vec![trust], creator };
+            Known { arn: role.arn.clone(), trusts: vec![trust], creator };
         self.roles.insert(role.id.clone(), known);
         self.ids.entry(role.name.clone()).or_default().push(role.id.clone());
         self.absent_since.remove(&role.arn);

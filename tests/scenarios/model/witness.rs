@@ -47,6 +47,8 @@ pub struct Watch {
     ignored_shown: BTreeSet<(usize, String, String)>,
     unanswered: BTreeSet<usize>,
     before: BTreeMap<usize, Vec<Policy>>,
+    /// What happened, for whoever has to understand a failure.
+    pub tale: Vec<String>,
 }
 
 impl Watch {
@@ -63,22 +65,29 @@ impl Watch {
             ignored_shown: BTreeSet::new(),
             unanswered: BTreeSet::new(),
             before: BTreeMap::new(),
+            tale: Vec::new(),
         }
     }
 
     /// Sees a call, and says what becomes of it.
     pub fn see(&mut self, call: &Call, phase: Phase, world: &mut World) -> Action {
         if phase == Phase::After {
+            let error = call.error.as_deref().unwrap_or_default();
+            self.tale.push(format!("{} {} {}", call.at.time(), call.operation, error));
             self.witness(call, world);
             return if self.plan.stops(call, true) { Action::Stop } else { Action::Proceed };
         }
         self.plan.count(call);
         if let Some(act) = self.plan.act_before(call) {
+            self.tale.push(format!("  another party: {act:?}"));
             let setup = self.setup.clone();
             Scene { setup: &setup, world, reference: &mut self.reference }.perform(&act);
         }
         let action = if self.plan.stops(call, false) { Some(Action::Stop) } else { self.plan.fault(call, world) };
         let action = action.unwrap_or(Action::Proceed);
+        if action != Action::Proceed {
+            self.tale.push(format!("  {}: {action:?}", call.operation));
+        }
         let is_change = CHANGES.contains(&call.operation.as_str());
         if let (true, Some(key)) = (is_change, key_of(call)) {
             let policies = entry_at(world, &key).map(|entry| entry.policies.clone()).unwrap_or_default();
@@ -305,12 +314,20 @@ impl Watch {
             return self.blame(key, &what);
         }
         let row = row_at(world, key);
-        let is_kept = row.as_ref().is_some_and(|row| {
-            ["repairing", "archived"].iter().any(|state| row["state"] == *state) && Wish::of_row(row) == Some(wish)
-        });
+        let there = entry_at(world, key).map(Wish::of);
+        let kept = row
+            .as_ref()
+            .filter(|row| ["repairing", "archived"].iter().any(|state| row["state"] == *state))
+            .and_then(Wish::of_row);
+        // An owner may have changed what the repair had only just created: that stands there, the rest is in the row.
+        let has = |arn: &String, scope: &(String, Vec<String>)| {
+            [&there, &kept].iter().any(|it| it.as_ref().is_some_and(|it| it.policies.get(arn) == Some(scope)))
+        };
+        let is_kept = kept.is_some()
+            && there.as_ref().or(kept.as_ref()).is_some_and(|it| it.is_named_like(&wish))
+            && wish.policies.iter().all(|(arn, scope)| has(arn, scope));
         if !is_kept {
-            let there = entry_at(world, key).map(Wish::of);
-            self.blame(key, &format!("lost ({when}): there is {there:?} and the row {row:?}"));
+            self.blame(key, &format!("lost ({when}): there is {there:?} and the row {row:?}, not {wish:?}"));
         }
     }
 

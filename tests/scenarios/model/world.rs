@@ -336,7 +336,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     let max_repairs = prop_oneof![12 => Just(20u32), 3 => Just(1u32), 1 => Just(0u32)];
     let settle = prop_oneof![4 => Just(60u64), 1 => Just(0u64), 1 => Just(5u64), 1 => Just(300u64)];
     let observe = prop::bool::weighted(0.05);
-    (observe, hold, trusted, prop::bool::weighted(0.4), patterns(), patterns(), max_repairs, settle).prop_map(
+    (observe, hold, trusted, prop::bool::weighted(0.5), patterns(), patterns(), max_repairs, settle).prop_map(
         |(observe, hold, trusted, remove, roles, clusters, max_repairs, settle)| Settings {
             observe,
             hold,

@@ -51,9 +51,7 @@ impl Scene<'_> {
             Act::Associate(cluster, role, n) => {
                 let (key, policy) = (self.key(cluster, role), policy(n));
                 let is_standard = self.is_standard(&key);
-                if is_standard
-                    && self.world.associate_policy(&key.0, &key.1, &key.2, &policy, Caller::Other).is_ok()
-                {
+                if is_standard && self.world.associate_policy(&key.0, &key.1, &key.2, &policy, Caller::Other).is_ok() {
                     self.change(&key, |wish| {
                         wish.policies.insert(policy.policy_arn, (policy.scope, policy.namespaces));
                     });

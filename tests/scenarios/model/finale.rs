@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::history::{Trouble, Wake};
 use super::history::Alias;
+use super::history::{Trouble, Wake};
 use super::play::Player;
 use super::reference::{Key, News, Wish};
 use super::witness::{Watch, entry_at, is_let_in_rightly, present_role, row_at};
@@ -186,7 +186,11 @@ pub fn report_agrees(watch: &mut Watch, world: &mut World, report: &Value, was_c
     let count = |test: &dyn Fn(&Value) -> bool| entries.iter().filter(|entry| test(entry)).count();
     for entry in &entries {
         let outcome = entry["outcome"].as_str().unwrap_or_default();
-        let outcome = if outcome == "none" { format!("none ({})", entry["verdict"].as_str().unwrap_or_default()) } else { outcome.to_owned() };
+        let outcome = if outcome == "none" {
+            format!("none ({})", entry["verdict"].as_str().unwrap_or_default())
+        } else {
+            outcome.to_owned()
+        };
         *watch.cover.outcomes.entry(outcome).or_default() += 1;
     }
     let is = |entry: &Value, outcomes: &[&str]| outcomes.iter().any(|outcome| entry["outcome"] == *outcome);

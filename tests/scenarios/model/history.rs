@@ -21,9 +21,18 @@ pub enum Step {
 #[derive(Debug, Clone)]
 pub enum Act {
     /// Deletes the role if it is there, and creates it: as it was, or with another trust policy or path.
-    Recreate { role: usize, by: Creator, trust: Option<Trust>, moved: bool },
+    Recreate {
+        role: usize,
+        by: Creator,
+        trust: Option<Trust>,
+        moved: bool,
+    },
     DeleteRole(usize),
-    CreateRole { role: usize, by: Creator, trust: Option<Trust> },
+    CreateRole {
+        role: usize,
+        by: Creator,
+        trust: Option<Trust>,
+    },
     SetTrust(usize, Trust),
     CreateEntry(usize, usize, Kind),
     /// Deletes and creates it, as infrastructure as code does.
@@ -43,12 +52,32 @@ pub enum Act {
 #[derive(Debug, Clone)]
 pub enum Wake {
     /// The event so many before the latest: late, again, in another order or never.
-    Event { back: usize, alias: Alias },
+    Event {
+        back: usize,
+        alias: Alias,
+    },
     Sweep,
-    Repair { cluster: usize, role: usize, narrow: bool },
-    Approve { cluster: usize, role: usize, id: Named, alias: Alias },
-    Restore { cluster: usize, role: usize, id: Named, alias: Alias },
-    Check { cluster: usize, role: usize },
+    Repair {
+        cluster: usize,
+        role: usize,
+        narrow: bool,
+    },
+    Approve {
+        cluster: usize,
+        role: usize,
+        id: Named,
+        alias: Alias,
+    },
+    Restore {
+        cluster: usize,
+        role: usize,
+        id: Named,
+        alias: Alias,
+    },
+    Check {
+        cluster: usize,
+        role: usize,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,24 +142,23 @@ fn stories() -> impl Strategy<Value = Vec<Step>> {
     let trust = || prop::option::weighted(0.15, trusts());
     let invoke = |wake, trouble| Step::Invoke(wake, trouble);
     let event = move |trouble| invoke(Wake::Event { back: 0, alias: Alias::Right }, trouble);
-    let recreated = ((0..3usize, creators(), trust()), prop::option::weighted(0.7, Just(90u64)), troubles())
-        .prop_map(move |((role, by, trust), wait, trouble)| {
+    let recreated = ((0..3usize, creators(), trust()), prop::option::weighted(0.7, Just(90u64)), troubles()).prop_map(
+        move |((role, by, trust), wait, trouble)| {
             let mut story = vec![Step::Act(Act::Recreate { role, by, trust, moved: false })];
             story.extend(wait.map(Step::Pass));
             story.push(event(trouble));
             story
-        });
-    let place = || (0..3usize, 0..3usize);
-    let released = (place(), creators(), trust(), troubles()).prop_map(
-        move |((cluster, role), by, trust, trouble)| {
-            let id = Named::Present;
-            vec![
-                Step::Act(Act::Recreate { role, by, trust, moved: false }),
-                event(Trouble::default()),
-                invoke(Wake::Approve { cluster, role, id, alias: Alias::Right }, trouble),
-            ]
         },
     );
+    let place = || (0..3usize, 0..3usize);
+    let released = (place(), creators(), trust(), troubles()).prop_map(move |((cluster, role), by, trust, trouble)| {
+        let id = Named::Present;
+        vec![
+            Step::Act(Act::Recreate { role, by, trust, moved: false }),
+            event(Trouble::default()),
+            invoke(Wake::Approve { cluster, role, id, alias: Alias::Right }, trouble),
+        ]
+    });
     let restored = (place(), creators(), trust(), troubles(), troubles()).prop_map(
         move |((cluster, role), by, trust, one, other)| {
             let id = Named::Present;
@@ -148,7 +176,8 @@ fn stories() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn steps() -> impl Strategy<Value = Step> {
-    let pass = prop_oneof![3 => Just(90u64), 2 => Just(2u64), 1 => Just(20u64), 2 => Just(400u64), 1 => Just(100_000u64)];
+    let pass =
+        prop_oneof![3 => Just(90u64), 2 => Just(2u64), 1 => Just(20u64), 2 => Just(400u64), 1 => Just(100_000u64)];
     prop_oneof![
         4 => acts().prop_map(Step::Act),
         2 => pass.prop_map(Step::Pass),
@@ -248,8 +277,12 @@ fn troubles() -> impl Strategy<Value = Trouble> {
         1 => Just(Some("Query"))
     ];
     let times = prop_oneof![3 => Just(1usize), 1 => Just(3usize), 1 => Just(1000usize)];
-    let fault = (operation, 1..4usize, times, kind)
-        .prop_map(|(operation, from, times, kind)| Fault { operation, from, times, kind });
+    let fault = (operation, 1..4usize, times, kind).prop_map(|(operation, from, times, kind)| Fault {
+        operation,
+        from,
+        times,
+        kind,
+    });
     (
         prop::option::weighted(0.2, (whens(), any::<bool>())),
         prop::option::weighted(0.25, fault),

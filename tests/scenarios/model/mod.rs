@@ -24,7 +24,8 @@ use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestCa
 
 use cover::Coverage;
 
-const CASES: u32 = 200;
+/// A quarter of a minute or so; the same ones every time, so that a failure is a change's and not chance's.
+const CASES: u32 = 64;
 
 fn number(variable: &str, default: u32) -> u32 {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
@@ -63,4 +64,18 @@ fn run() {
     if let Err(failure) = played {
         panic!("{failure}");
     }
+    let often = |what: &str, count: usize, per_hundred_cases: usize| {
+        assert!(count * 100 >= per_hundred_cases * cover.cases, "of too little use: {count} {what}");
+    };
+    often("repaired", cover.of("repaired"), 30);
+    often("held", cover.of("held"), 30);
+    often("let in again at the end", cover.let_in_again, 15);
+    often("kept out at the end", cover.kept_out, 10);
+    often("cut", cover.cuts, 5);
+    often("faults", cover.faults, 20);
+    often("acts between calls", cover.acts_between_calls, 10);
+    often("pairs", cover.pairs, 5);
+    often("removed", cover.of("removed"), 1);
+    let excused: usize = cover.excused.values().sum();
+    assert!(excused * 10 <= cover.let_in + cover.kept_out, "too much is excused: {excused}");
 }

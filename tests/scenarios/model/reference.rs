@@ -164,8 +164,7 @@ impl Reference {
     }
 
     pub fn role_created(&mut self, role: &Role, creator: Creator, trust: Trust) {
-        let known =
-            Known { arn: role.arn.clone(), trusts: vec![trust], creator };
+        let known = Known { arn: role.arn.clone(), trusts: vec![trust], creator };
         self.roles.insert(role.id.clone(), known);
         self.ids.entry(role.name.clone()).or_default().push(role.id.clone());
         self.absent_since.remove(&role.arn);

@@ -177,9 +177,10 @@ impl Watch {
     /// Whether the entry is as this invocation was last shown it.
     fn was_shown(&self, inv: usize, key: &Key, entry: &Entry, policies: &[Policy]) -> bool {
         let Some(shown) = self.shown.get(&(inv, key.clone())) else { return false };
-        let is_described = shown.entry.as_ref().is_some_and(|seen| {
-            seen.arn == entry.arn && Wish::of(seen).is_named_like(&Wish::of(entry))
-        });
+        let is_described = shown
+            .entry
+            .as_ref()
+            .is_some_and(|seen| seen.arn == entry.arn && Wish::of(seen).is_named_like(&Wish::of(entry)));
         let has_policies = matches!(entry.kind.as_str(), "STANDARD" | "EC2");
         is_described && (!has_policies || same_policies(&shown.policies, policies))
     }
@@ -237,8 +238,7 @@ impl Watch {
         let blame = match self.role_shown(inv, key) {
             None => Some("deleted without a look at the role"),
             Some(Some(id)) if entry.bound_to == id => {
-                (!self.reference.approved.contains(&(key.clone(), id.to_owned())))
-                    .then_some("a good entry was deleted")
+                (!self.reference.approved.contains(&(key.clone(), id.to_owned()))).then_some("a good entry was deleted")
             }
             Some(Some(id)) => (!self.reference.permits(key, &wish, id)).then_some("deleted though nobody permitted it"),
             Some(None) => {
@@ -310,7 +310,8 @@ impl Watch {
             return;
         }
         if let Some(entry) = present.filter(|entry| kept.others.contains(&entry.arn)) {
-            let what = format!("another party's entry is not as it made it ({when}): {:?}, not {wish:?}", Wish::of(entry));
+            let what =
+                format!("another party's entry is not as it made it ({when}): {:?}, not {wish:?}", Wish::of(entry));
             return self.blame(key, &what);
         }
         let row = row_at(world, key);

@@ -387,8 +387,13 @@ fn slowness() -> impl Strategy<Value = Slowness> {
 }
 
 fn clusters() -> impl Strategy<Value = ClusterSpec> {
-    let mode = prop_oneof![10 => Just(Mode::Both), 8 => Just(Mode::Api), 1 => Just(Mode::ConfigMap), 1 => Just(Mode::None)];
-    (0..3usize, mode, prop::bool::weighted(0.03)).prop_map(|(region, mode, ignored)| ClusterSpec { region, mode, ignored })
+    let mode =
+        prop_oneof![10 => Just(Mode::Both), 8 => Just(Mode::Api), 1 => Just(Mode::ConfigMap), 1 => Just(Mode::None)];
+    (0..3usize, mode, prop::bool::weighted(0.03)).prop_map(|(region, mode, ignored)| ClusterSpec {
+        region,
+        mode,
+        ignored,
+    })
 }
 
 fn roles() -> impl Strategy<Value = RoleSpec> {

@@ -75,7 +75,11 @@ impl Watch {
             let error = call.error.as_deref().unwrap_or_default();
             self.tale.push(format!("{} {} {}", call.at.time(), call.operation, error));
             self.witness(call, world);
-            return if self.plan.stops(call, true) { Action::Stop } else { Action::Proceed };
+            if self.plan.stops(call, true) {
+                self.note_unclear(call);
+                return Action::Stop;
+            }
+            return Action::Proceed;
         }
         self.plan.count(call);
         if let Some(act) = self.plan.act_before(call) {
@@ -92,14 +96,23 @@ impl Watch {
         if let (true, Some(key)) = (is_change, key_of(call)) {
             let policies = entry_at(world, &key).map(|entry| entry.policies.clone()).unwrap_or_default();
             self.before.insert(call.n, policies);
-            if !matches!(action, Action::Proceed | Action::Throttle) {
-                self.reference.entry(&key).is_unclear = true;
-            }
+        }
+        if !matches!(action, Action::Proceed | Action::Throttle) {
+            self.note_unclear(call);
         }
         if action == Action::LoseReply {
             self.unanswered.insert(call.n);
         }
         action
+    }
+
+    /// A change of the principal's entries, or of what the ledger says was sent, has no clear answer.
+    fn note_unclear(&mut self, call: &Call) {
+        if CHANGES.contains(&call.operation.as_str()) || call.operation == "PutItem" {
+            for (key, kept) in &mut self.reference.entries {
+                kept.is_unclear |= call.principal.as_ref() == Some(&key.2);
+            }
+        }
     }
 
     fn witness(&mut self, call: &Call, world: &mut World) {

@@ -66,9 +66,9 @@ impl fmt::Display for Coverage {
         let all = |counts: Vec<String>| counts.join(", ");
         write!(
             f,
-            "{} cases, {} steps, {} invocations ({} cut, {} faults, {} acts of others between calls, {} pairs); entries: \
-             {}; at the end: {} let in ({} by a repair), {} kept out, {} archived, {} deceive by their dates; {} hits of \
-             the creation itself; excused: {}; lost entries: 0",
+            "{} cases, {} steps, {} invocations ({} cut, {} faults, {} acts of others between calls, {} pairs); \
+             entries: {}; at the end: {} let in ({} by a repair), {} kept out, {} archived, {} deceive by their dates; \
+             {} hits of the creation itself; excused: {}; lost entries: 0",
             self.cases,
             self.steps,
             self.invocations,

@@ -10,7 +10,8 @@ use super::history::Alias;
 use super::history::{Trouble, Wake};
 use super::play::Player;
 use super::reference::{Key, News, Wish};
-use super::witness::{Watch, entry_at, is_let_in_rightly, present_role, row_at};
+use super::sight::{entry_at, is_let_in_rightly, present_role, row_at};
+use super::witness::Watch;
 use crate::cloud::{Entry, World};
 use crate::stage::LEDGER;
 

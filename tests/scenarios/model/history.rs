@@ -1,10 +1,11 @@
-//! Random histories, as plain data that shrinks: what other parties do, when time passes, what wakes the function up, and
-//! what goes wrong meanwhile. Roles, entries and events are named by a number modulo how many there are, so that every
-//! part of a history has a meaning without the rest.
+//! Random histories, as plain data that shrinks: what other parties do, when time passes, what wakes the function up,
+//! and what goes wrong meanwhile. Roles, entries and events are named by a number modulo how many there are, so that
+//! every part of a history has a meaning without the rest.
 
 use proptest::prelude::*;
 
-use super::world::{Creator, Kind, Mode, Trust, kinds, trusts};
+use super::lot::{kinds, trusts};
+use super::world::{Creator, Kind, Mode, Trust};
 
 /// One step.
 #[derive(Debug, Clone)]
@@ -136,8 +137,8 @@ pub fn histories() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(parts, 1..8).prop_map(|parts| parts.concat())
 }
 
-/// The usual: a role is created again, and its event arrives, or a person releases the entry; or a role goes for good, is
-/// tidied up after, and comes back at a person's word.
+/// The usual: a role is created again, and its event arrives, or a person releases the entry; or a role goes for good,
+/// is tidied up after, and comes back at a person's word.
 fn stories() -> impl Strategy<Value = Vec<Step>> {
     let trust = || prop::option::weighted(0.15, trusts());
     let invoke = |wake, trouble| Step::Invoke(wake, trouble);

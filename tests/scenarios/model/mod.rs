@@ -1,20 +1,22 @@
 //! The model test: random worlds, random histories, and a reference that says what must hold.
 //!
-//! `world` and `history` are the data, `acts` does what other parties do, `play` invokes the whole function on the stage
-//! of the scenarios, in whatever trouble `plan` has for it; `witness` judges every single call, `finale` the end;
-//! `reference` says who may enter, without the function's own guardrails.
+//! `world` and `history` are the data, the former drawn by `lot`, `acts` does what other parties do, `play` invokes the
+//! whole function on the stage of the scenarios, in whatever trouble `plan` has for it; `witness` judges every single
+//! call, `finale` the end; `reference` says who may enter, without the function's own guardrails.
 //!
-//! `MODEL_CASES=5000 cargo test --test scenarios model::` plays more cases than the default, `MODEL_SEED` others. A case
-//! that fails is shrunk, printed, and kept in `regressions.txt`, which is replayed first; what it found gets a scenario of
-//! its own.
+//! `MODEL_CASES=5000 cargo test --test scenarios model::` plays more cases than the default, `MODEL_SEED` others. A
+//! case that fails is shrunk, printed, and kept in `regressions.txt`, which is replayed first; what it found gets a
+//! scenario of its own.
 
 mod acts;
 mod cover;
 mod finale;
 mod history;
+mod lot;
 mod plan;
 mod play;
 mod reference;
+mod sight;
 mod witness;
 mod world;
 
@@ -54,7 +56,7 @@ fn run() {
     seed[..4].copy_from_slice(&number("MODEL_SEED", 1).to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let all = Mutex::new(Coverage::default());
-    let played = runner.run(&(world::setups(), history::histories()), |(setup, history)| {
+    let played = runner.run(&(lot::setups(), history::histories()), |(setup, history)| {
         let cover = play::play(&setup, &history).map_err(TestCaseError::fail)?;
         all.lock().unwrap().add(&cover);
         Ok(())

@@ -135,8 +135,8 @@ impl Player {
 
     /// Invokes the function, in whatever trouble; its report, where there is one.
     pub async fn invoke(&mut self, wake: &Wake, trouble: &Trouble) -> Result<Option<Value>, String> {
-        let Some(call) = self.call_of(wake) else { return Ok(None) };
-        let beside = trouble.beside.as_ref().and_then(|(wake, delay)| Some((self.call_of(wake)?, *delay)));
+        let call = self.call_of(wake);
+        let beside = trouble.beside.as_ref().map(|(wake, delay)| (self.call_of(wake), *delay));
         self.watch().plan = Plan::of(trouble);
         self.watch().tale.push(format!("{wake:?}"));
         let is_pair = beside.is_some();
@@ -193,14 +193,14 @@ impl Player {
         INVOCATION.scope(n, Box::pin(self.stage.invoke_as(call.alias, call.payload.clone())))
     }
 
-    fn call_of(&self, wake: &Wake) -> Option<Call> {
+    fn call_of(&self, wake: &Wake) -> Call {
         let alias = |alias: Alias, right, wrong| match alias {
             Alias::Right => right,
             Alias::None => "",
             Alias::Wrong => wrong,
         };
         let call = |alias, payload| Call { alias, payload, is_look: false, is_refused: false };
-        Some(match *wake {
+        match *wake {
             Wake::Event { back, alias: to } => {
                 let news = {
                     let news = &self.watch().reference.news;
@@ -244,7 +244,7 @@ impl Player {
                 let payload = json!({"command": "check", "principalArn": key.2});
                 Call { is_look: true, ..call("", payload) }
             }
-        })
+        }
     }
 
     fn id_of(&self, role: usize, key: &Key, named: Named) -> String {

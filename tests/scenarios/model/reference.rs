@@ -1,5 +1,5 @@
-//! What must hold, said a second time and as simply as can be: what the owner of every entry wants, and which role ID may
-//! be let in without a person. Nothing here calls the function's own guardrails, verdicts or trust policy reading.
+//! What must hold, said a second time and as simply as can be: what the owner of every entry wants, and which role ID
+//! may be let in without a person. Nothing here calls the function's own guardrails, verdicts or trust policy reading.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,21 +3,18 @@
 //! AWS has no preconditions, so the function cannot be blamed for what it could not know. What it knew is not guessed:
 //! the witness keeps what each invocation's own reads were answered. A deletion or association is right if the entry is
 //! as it was last shown; where it is not, another party has acted in between, and that entry is excused until its owner
-//! acts again. A creation is right if the role ID that it is bound to is permitted; where the role was taken since it was
-//! last shown, the creation is a hit, and has to be gone again by the end of the invocation.
+//! acts again. A creation is right if the role ID that it is bound to is permitted; where the role was taken since it
+//! was last shown, the creation is a hit, and has to be gone again by the end of the invocation.
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use serde_json::{Map, Value};
 
 use super::acts::Scene;
 use super::cover::Coverage;
 use super::plan::Plan;
-use super::reference::{Kept, Key, Reference, Wish};
+use super::reference::{Key, Reference, Wish};
+use super::sight::{CHANGES, entry_at, is_let_in_rightly, is_under_way, key_of, present_role, row_at, same_policies};
 use super::world::Setup;
-use crate::cloud::dynamodb::plain_item;
 use crate::cloud::{Action, Call, Entry, Phase, Policy, World};
-use crate::stage::LEDGER;
 
 tokio::task_local! {
     /// Which invocation a call belongs to.
@@ -29,6 +26,14 @@ tokio::task_local! {
 struct Shown {
     entry: Option<Entry>,
     policies: Vec<Policy>,
+}
+
+/// What an invocation was last shown of a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum RoleShown {
+    Never,
+    Absent,
+    Present(String),
 }
 
 /// The witness, with all that it knows.
@@ -181,10 +186,13 @@ impl Watch {
         }
     }
 
-    fn role_shown(&self, inv: usize, key: &Key) -> Option<Option<&str>> {
+    fn role_shown(&self, inv: usize, key: &Key) -> RoleShown {
         let name = key.2.rsplit('/').next().unwrap_or_default().to_owned();
-        let shown = self.roles_shown.get(&(inv, name))?;
-        Some(shown.as_ref().filter(|(arn, _)| *arn == key.2).map(|(_, id)| id.as_str()))
+        match self.roles_shown.get(&(inv, name)) {
+            None => RoleShown::Never,
+            Some(Some((arn, id))) if *arn == key.2 => RoleShown::Present(id.clone()),
+            Some(_) => RoleShown::Absent,
+        }
     }
 
     /// Whether the entry is as this invocation was last shown it.
@@ -201,7 +209,7 @@ impl Watch {
     fn created(&mut self, inv: usize, key: &Key, world: &mut World) {
         let Some(entry) = entry_at(world, key).cloned() else { return };
         let present = present_role(world, key);
-        let shown = self.role_shown(inv, key).flatten().map(str::to_owned);
+        let shown = self.role_shown(inv, key);
         let kept = self.reference.entry(key);
         kept.made.insert(entry.arn.clone());
         let asked = self.reference.approved.contains(&(key.clone(), entry.bound_to.clone()));
@@ -226,7 +234,7 @@ impl Watch {
             let kept = self.reference.entry(key);
             if is_good {
                 kept.good.insert(entry.arn.clone());
-            } else if shown.as_ref() == Some(&entry.bound_to) && kept.excused.is_none() {
+            } else if shown == RoleShown::Present(entry.bound_to.clone()) && kept.excused.is_none() {
                 self.blame(key, "a role was let in that nobody permitted");
             } else {
                 kept.hits.insert(entry.arn.clone());
@@ -249,12 +257,14 @@ impl Watch {
         }
         let Some(wish) = kept.wish.filter(|_| kept.excused.is_none()) else { return };
         let blame = match self.role_shown(inv, key) {
-            None => Some("deleted without a look at the role"),
-            Some(Some(id)) if entry.bound_to == id => {
-                (!self.reference.approved.contains(&(key.clone(), id.to_owned()))).then_some("a good entry was deleted")
+            RoleShown::Never => Some("deleted without a look at the role"),
+            RoleShown::Present(id) if entry.bound_to == id => {
+                (!self.reference.approved.contains(&(key.clone(), id))).then_some("a good entry was deleted")
             }
-            Some(Some(id)) => (!self.reference.permits(key, &wish, id)).then_some("deleted though nobody permitted it"),
-            Some(None) => {
+            RoleShown::Present(id) => {
+                (!self.reference.permits(key, &wish, &id)).then_some("deleted though nobody permitted it")
+            }
+            RoleShown::Absent => {
                 let may_remove = self.reference.settings.remove
                     && !wish.is_ignored()
                     && wish.is_recreatable()
@@ -378,51 +388,4 @@ impl Watch {
             self.nothing_is_lost(key, world, "after an invocation");
         }
     }
-}
-
-/// The calls that change who may enter.
-const CHANGES: [&str; 4] =
-    ["CreateAccessEntry", "DeleteAccessEntry", "AssociateAccessPolicy", "DisassociateAccessPolicy"];
-
-/// Whether whoever is let in by the entry may be.
-pub fn is_let_in_rightly(kept: &Kept, entry: &Entry) -> bool {
-    kept.others.contains(&entry.arn) || kept.good.contains(&entry.arn)
-}
-
-/// The ID of the role that has this ARN now.
-pub fn present_role(world: &World, key: &Key) -> Option<String> {
-    world.roles.values().find(|role| role.arn == key.2).map(|role| role.id.clone())
-}
-
-/// The entry of a principal, where cluster and entry are.
-pub fn entry_at<'a>(world: &'a World, key: &Key) -> Option<&'a Entry> {
-    world.clusters.get(&(key.0.clone(), key.1.clone()))?.entries.get(&key.2)
-}
-
-/// The ledger's row of an entry.
-pub fn row_at(world: &mut World, key: &Key) -> Option<Map<String, Value>> {
-    let row = (key.2.clone(), format!("{}#{}", key.0, key.1));
-    world.table(LEDGER).rows.get(&row).map(plain_item)
-}
-
-fn key_of(call: &Call) -> Option<Key> {
-    let principal = call.principal.clone()?;
-    Some((call.region.clone(), call.cluster.clone()?, principal))
-}
-
-/// Whether the open row says that this is what the repair itself created.
-fn is_under_way(row: Option<&Map<String, Value>>, entry: &Entry) -> bool {
-    row.is_some_and(|row| {
-        let is_own = row.get("isOwnEntry").is_some_and(|own| own == true);
-        row["state"] == "repairing" && (row["accessEntryArn"] != entry.arn.as_str() || is_own)
-    })
-}
-
-fn same_policies(one: &[Policy], other: &[Policy]) -> bool {
-    let sorted = |policies: &[Policy]| {
-        let mut policies: Vec<String> = policies.iter().map(|policy| format!("{policy:?}")).collect();
-        policies.sort();
-        policies
-    };
-    sorted(one) == sorted(other)
 }

@@ -160,7 +160,8 @@ fn verdict_is_true(watch: &mut Watch, world: &World, key: &Key, verdicts: &BTree
     let (verdict, reason) = verdicts.get(key).cloned().unwrap_or_default();
     let kept = &watch.reference.entries[key];
     // A record of what was let in unseen contradicts the dates.
-    let is_doubtful = reason == "recordContradictsDates" && !is_let_in_rightly(kept, entry);
+    let is_doubtful =
+        reason == "recordContradictsDates" && (kept.hits.contains(&entry.arn) || !is_let_in_rightly(kept, entry));
     if verdict != truth && !is_doubtful {
         watch.blame(key, &format!("the verdict is {verdict} ({reason}), and the truth {truth}"));
     }

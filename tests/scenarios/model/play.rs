@@ -49,6 +49,7 @@ struct Call {
     alias: &'static str,
     payload: Value,
     is_look: bool,
+    is_restore: bool,
     is_refused: bool,
 }
 
@@ -190,6 +191,9 @@ impl Player {
         if call.is_look {
             self.watch().looking.insert(n);
         }
+        if call.is_restore {
+            self.watch().restoring.insert(n);
+        }
         INVOCATION.scope(n, Box::pin(self.stage.invoke_as(call.alias, call.payload.clone())))
     }
 
@@ -199,7 +203,7 @@ impl Player {
             Alias::None => "",
             Alias::Wrong => wrong,
         };
-        let call = |alias, payload| Call { alias, payload, is_look: false, is_refused: false };
+        let call = |alias, payload| Call { alias, payload, is_look: false, is_restore: false, is_refused: false };
         match *wake {
             Wake::Event { back, alias: to } => {
                 let news = {
@@ -237,7 +241,7 @@ impl Player {
                 if !is_refused {
                     self.watch().reference.approved.insert((key, id));
                 }
-                Call { is_refused, ..call(alias(to, "approve", "events"), payload) }
+                Call { is_refused, is_restore: command == "restore", ..call(alias(to, "approve", "events"), payload) }
             }
             Wake::Check { cluster, role } => {
                 let key = self.with(|scene| scene.key(cluster, role));

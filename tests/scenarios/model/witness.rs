@@ -46,6 +46,8 @@ pub struct Watch {
     pub violations: Vec<String>,
     /// Invocations that may change nothing.
     pub looking: BTreeSet<usize>,
+    /// Invocations in which a person asks for what the ledger keeps.
+    pub restoring: BTreeSet<usize>,
     shown: BTreeMap<(usize, Key), Shown>,
     /// ARN and ID by invocation and name.
     roles_shown: BTreeMap<(usize, String), Option<(String, String)>>,
@@ -65,6 +67,7 @@ impl Watch {
             cover: Coverage::default(),
             violations: Vec::new(),
             looking: BTreeSet::new(),
+            restoring: BTreeSet::new(),
             shown: BTreeMap::new(),
             roles_shown: BTreeMap::new(),
             ignored_shown: BTreeSet::new(),
@@ -212,7 +215,8 @@ impl Watch {
         let shown = self.role_shown(inv, key);
         let kept = self.reference.entry(key);
         kept.made.insert(entry.arn.clone());
-        let asked = self.reference.approved.contains(&(key.clone(), entry.bound_to.clone()));
+        let asked =
+            self.restoring.contains(&inv) && self.reference.approved.contains(&(key.clone(), entry.bound_to.clone()));
         let made = Wish::of(&entry);
         let kept = self.reference.entry(key);
         if kept.wish.is_none() {
@@ -231,12 +235,14 @@ impl Watch {
         }
         if present.as_ref() == Some(&entry.bound_to) {
             let is_good = self.reference.permits(key, &wish, &entry.bound_to);
+            let was_shown = shown == RoleShown::Present(entry.bound_to.clone());
             let kept = self.reference.entry(key);
             if is_good {
                 kept.good.insert(entry.arn.clone());
-            } else if shown == RoleShown::Present(entry.bound_to.clone()) && kept.excused.is_none() {
+            }
+            if was_shown && !is_good && kept.excused.is_none() {
                 self.blame(key, "a role was let in that nobody permitted");
-            } else {
+            } else if !was_shown {
                 kept.hits.insert(entry.arn.clone());
                 self.cover.hits += 1;
             }

@@ -28,6 +28,9 @@ impl Work<'_> {
             }
             return if self.tries < 3 { self.pause() } else { self.delete().await };
         }
+        if self.deleted_again.contains(&entry.entry.arn) {
+            return self.pause();
+        }
         if !self.is_our_creation(&entry) {
             self.take_back().await;
             return Flow::End(Outcome::None(Some(Reason::ReplacedByOther)), Fate::Forget);

@@ -82,6 +82,8 @@ pub(super) struct Work<'a> {
     pub(super) is_rehearsal_unclear: bool,
     /// Our creation, while the role could not be read after it.
     pub(super) unverified: Option<String>,
+    /// What was created and deleted again here: a late read may still show it, and it is nobody else's.
+    pub(super) deleted_again: Vec<String>,
     /// Policies that were not associated before our own calls.
     pub(super) associated: Vec<String>,
 }
@@ -113,6 +115,7 @@ impl Crew<'_> {
             was_deletion_sent: false,
             is_rehearsal_unclear: false,
             unverified: None,
+            deleted_again: Vec::new(),
             associated: Vec::new(),
         };
         let (outcome, fate) = loop {

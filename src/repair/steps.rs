@@ -13,6 +13,9 @@ use crate::outcome::{Outcome, Reason};
 /// After a deletion or a creation, EKS may take a moment to show it.
 const A_MOMENT: Duration = Duration::from_millis(300);
 
+/// How often an entry that we created is looked for before it counts as gone: for some seconds in all.
+const LOOKS_FOR_OURS: u32 = 6;
+
 impl Work<'_> {
     /// Sends the creation while the old entry stands: "in use" is the answer wanted. Then every association with its
     /// present scope, which changes nothing and proves the permission. `None`: all is well, go on.
@@ -132,16 +135,30 @@ impl Work<'_> {
         }
     }
 
-    /// Deletes an entry that we created and must not leave: its own ARN is read directly before.
+    /// Deletes an entry that we created and must not leave: its own ARN is read directly before. It was just created, so
+    /// a read that does not show it, or still shows the one before, is late at first.
     pub(super) async fn delete_created(&mut self, created_arn: &str) -> Result<(), Flow> {
         let eks = self.crew.run.eks(&self.row.cluster.region);
         let name = self.row.cluster.name.clone();
-        for tries in 0.. {
-            if tries == 5 {
+        let mut is_absent = false;
+        for tries in 1.. {
+            if tries > LOOKS_FOR_OURS {
+                if is_absent {
+                    break;
+                }
                 return Err(Self::failed("what was just created could not be deleted again"));
             }
-            match eks.describe_access_entry(&name, self.principal.as_str()).await {
+            let seen = eks.describe_access_entry(&name, self.principal.as_str()).await;
+            is_absent = match &seen {
+                Ok(Entries::Known(entry)) => entry.as_ref().is_none_or(|it| it.arn == self.row.access_entry_arn),
+                Ok(Entries::Unsupported) | Err(_) => false,
+            };
+            match seen {
                 Ok(Entries::Known(Some(entry))) if entry.arn == created_arn => {}
+                Ok(_) if is_absent => {
+                    tokio::time::sleep(A_MOMENT * tries).await;
+                    continue;
+                }
                 Ok(_) => break,
                 Err(fault) if !fault.may_pass() => return Err(Self::failed(&fault.to_string())),
                 Err(_) => {
@@ -156,6 +173,7 @@ impl Work<'_> {
                 Err(fault) => return Err(Self::failed(&fault.to_string())),
             }
         }
+        self.deleted_again.push(created_arn.to_owned());
         self.row.created_entry_arn = None;
         self.row.creation_sent_at = None;
         self.unverified = None;

@@ -12,6 +12,7 @@ mod cuts;
 mod documents;
 mod faults;
 mod limits;
+mod model;
 mod payloads;
 mod races;
 mod removal;

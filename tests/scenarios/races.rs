@@ -195,3 +195,37 @@ async fn a_stranger_who_takes_the_role_is_not_let_in_even_for_a_moment_unless_he
         "{exposures:?}"
     );
 }
+
+/// The function must not leave what it created for a role that nobody permitted, and EKS may not show it at once.
+#[tokio::test(start_paused = true)]
+async fn a_creation_for_a_stranger_that_reads_do_not_show_yet_is_deleted_all_the_same() {
+    let stage = Stage::set();
+    stage.cloud.habits(|habits| habits.created_entry_hidden_for = Duration::from_secs(2));
+    stage.role_with("role", EntrySpec::of_type("EC2_LINUX")).await;
+    let role = stage.recreate("role").await;
+    // The first creation is the rehearsal.
+    stage.cloud.when("CreateAccessEntry").nth(2).act_before(taken);
+    let _ = stage.deliver(stage.created(&role)).await;
+    assert!(!stage.admits("role"));
+    assert_eq!(stage.row(&role).unwrap()["state"], "repairing", "the row keeps the entry for its owner");
+    let present = stage.cloud.role("role");
+    stage.settle().await;
+    stage.invoke_as("approve", crate::stage::command_for("approve", &present)).await.unwrap();
+    assert!(stage.admits("role"));
+}
+
+/// What the function created and deleted again may still show: it is nobody else's, and no reason to forget the entry.
+#[tokio::test(start_paused = true)]
+async fn a_late_read_of_what_was_created_and_deleted_again_loses_nothing() {
+    let stage = Stage::set();
+    stage.cloud.habits(|habits| habits.deleted_entry_visible_for = Duration::from_secs(2));
+    stage.role_with("role", EntrySpec::of_type("EC2_LINUX")).await;
+    let role = stage.recreate("role").await;
+    stage.cloud.when("CreateAccessEntry").nth(2).act_before(taken);
+    let _ = stage.deliver(stage.created(&role)).await;
+    assert!(!stage.admits("role"));
+    let present = stage.cloud.role("role");
+    stage.settle().await;
+    let report = stage.invoke_as("approve", crate::stage::command_for("approve", &present)).await.unwrap();
+    assert!(stage.admits("role"), "{report:#}");
+}

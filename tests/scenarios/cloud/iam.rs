@@ -77,7 +77,7 @@ impl World {
     }
 
     /// The role of a name as it was a while ago.
-    pub(super) fn role_ago(&self, name: &str, ago: Duration) -> Option<&Role> {
+    pub fn role_ago(&self, name: &str, ago: Duration) -> Option<&Role> {
         let key = name.to_lowercase();
         if ago.is_zero() {
             return self.roles.get(&key);

@@ -19,7 +19,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deployed budgets clean event check-entry inventory-csv inventory-markdown
+.PHONY: help demo check test lint deny deployed budgets clean event check-entry inventory-csv inventory-markdown
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -41,11 +41,14 @@ check: ## The fast part of `make test`: format, clippy, unit, property and scena
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked
 
-test: $(VENV_READY) lint budgets check ## Everything: check, template, sizes, and the packaged function on an emulator
+test: $(VENV_READY) deny lint budgets check ## Everything: dependencies, check, template, sizes, the packaged function on an emulator
 	BOOTSTRAP=$(RELEASE_BOOTSTRAP) $(PYTEST)
 
 lint: $(VENV_READY) ## cfn-lint on the template
 	$(VENV)/bin/cfn-lint template.yaml
+
+deny: $(VENV_READY) ## The dependencies: licences, bans, duplicates, sources, and (where they can be fetched) advisories
+	@VENV=$(VENV) .ci/deny
 
 deployed: $(VENV_READY) ## The deployed tests alone, with a development build
 	cargo build --locked --bin bootstrap

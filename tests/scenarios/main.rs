@@ -7,9 +7,11 @@
 mod approval;
 mod batches;
 mod cloud;
+mod corpus;
 mod cuts;
 mod documents;
 mod faults;
+mod grants;
 mod payloads;
 mod races;
 mod removal;

@@ -19,7 +19,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed budgets clean event check-entry inventory-csv inventory-markdown
+.PHONY: help demo check test lint deny deployed budgets sbom release clean event check-entry inventory-csv inventory-markdown
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -58,6 +58,14 @@ budgets: ## Build for release; binary under 8 MB, zip under 4 MB, peak memory on
 	cargo build --release --locked --bin bootstrap
 	@$(PYTHON) tests/bench/size.py $(RELEASE_BOOTSTRAP)
 	@$(PYTHON) tests/bench/memory.py $(RELEASE_BOOTSTRAP)
+
+# A release is three files: the zip, its checksum, and what is in it.
+ZIP := $(TARGET)/package/access-entry-guard.zip
+
+sbom: ## The bill of materials (CycloneDX 1.5) and the checksum of a zip that is there: [ZIP=path]
+	@$(PYTHON) tests/tools/sbom.py '$(ZIP)'
+
+release: zip sbom ## The zip with its checksum and its bill of materials, in target/package/
 
 # What follows asks AWS, with the AWS CLI and the caller's credentials. FUNCTION is a name or an ARN; FUNCTION_REGION its
 # Region, where it is neither in the ARN nor the CLI's own. make ends with status 2 whatever a script ended with: where the

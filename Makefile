@@ -19,7 +19,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed budgets sbom release clean event check-entry inventory-csv inventory-markdown
+.PHONY: help demo check test lint deny deployed budgets sbom release fuzz clean event check-entry inventory-csv inventory-markdown
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -66,6 +66,19 @@ sbom: ## The bill of materials (CycloneDX 1.5) and the checksum of a zip that is
 	@$(PYTHON) tests/tools/sbom.py '$(ZIP)'
 
 release: zip sbom ## The zip with its checksum and its bill of materials, in target/package/
+
+# The fuzz targets, one after the other, on the stable toolchain: there is no unsafe code here for a sanitizer to watch.
+TARGET_NAME ?= payload row trust settings
+SECONDS ?= 60
+
+fuzz: ## Look for inputs that break a parser: [TARGET_NAME=payload|row|trust|settings] [SECONDS=60 each]
+	@for target in $(TARGET_NAME); do \
+	  mkdir -p tests/fuzz/seeds/$$target tests/fuzz/found/$$target; \
+	  [ $$target != payload ] || cp events/*.json tests/fuzz/seeds/payload/; \
+	  env -u CARGO_TARGET_DIR cargo fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target \
+	    tests/fuzz/found/$$target tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target -- \
+	    -max_total_time=$(SECONDS) -max_len=16384 -dict=tests/fuzz/words.dict || exit 1; \
+	done
 
 # What follows asks AWS, with the AWS CLI and the caller's credentials. FUNCTION is a name or an ARN; FUNCTION_REGION its
 # Region, where it is neither in the ARN nor the CLI's own. make ends with status 2 whatever a script ended with: where the

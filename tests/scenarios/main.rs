@@ -12,6 +12,7 @@ mod cuts;
 mod documents;
 mod faults;
 mod grants;
+mod logs;
 mod payloads;
 mod races;
 mod removal;

@@ -101,7 +101,7 @@ inventory-markdown: ## The same as a Markdown table
 
 clean: ## Remove what was built and installed here
 	cargo clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) tests/fuzz/target
 
 $(VENV_READY): $(REQUIREMENTS)
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }

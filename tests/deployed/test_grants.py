@@ -159,12 +159,15 @@ def test_roles_are_passed_to_eks_only(policies):
 
 
 def test_with_privileged_grants_any_policy_group_and_user_name_may_be_given(policies):
-    policy = policies["true"]
-    assert decide(policy, "eks:AssociateAccessPolicy", ANY_ENTRY, eks__principalArn=ROLE, eks__policyArn=ADMIN_POLICY) == "Allow"
-    assert decide(policy, "eks:CreateAccessEntry", ANY_CLUSTER, eks__principalArn=ROLE, eks__kubernetesGroups=["a"], eks__username="b") == "Allow"
+    ask = functools.partial(decide, policies["true"], eks__principalArn=ROLE)
+    assert ask("eks:AssociateAccessPolicy", ANY_ENTRY, eks__policyArn=ADMIN_POLICY) == "Allow"
+    assert ask("eks:CreateAccessEntry", ANY_CLUSTER, eks__kubernetesGroups=["a"], eks__username="b") == "Allow"
 
 
-@pytest.mark.parametrize("policy_arn", [ADMIN_POLICY, EDIT_POLICY, AUTO_NODE_POLICY, VIEW_POLICY + "2", VIEW_POLICY.replace("aws:eks", "aws-cn:eks")])
+@pytest.mark.parametrize(
+    "policy_arn",
+    [ADMIN_POLICY, EDIT_POLICY, AUTO_NODE_POLICY, VIEW_POLICY + "2", VIEW_POLICY.replace("aws:eks", "aws-cn:eks")],
+)
 def test_without_privileged_grants_iam_refuses_every_policy_but_view(policies, policy_arn):
     ask = functools.partial(decide, policies["false"], "eks:AssociateAccessPolicy", ANY_ENTRY, eks__principalArn=ROLE)
     assert ask(eks__policyArn=policy_arn) == "Deny"

@@ -28,7 +28,8 @@ def laden() -> dict:
     """A creation's event whose identity, addresses and documents carry the secret."""
     event = sample("create-role-repairs-stale-entries")
     detail = event["detail"]
-    detail |= {name: SECRET for name in ("sourceIPAddress", "userAgent", "requestID", "tlsDetails", "additionalEventData")}
+    around = ("sourceIPAddress", "userAgent", "requestID", "tlsDetails", "additionalEventData")
+    detail |= {name: SECRET for name in around}
     detail["userIdentity"] |= {"accessKeyId": SECRET, "userName": SECRET, "principalId": SECRET, "arn": SECRET}
     detail["requestParameters"] |= {name: SECRET for name in ("assumeRolePolicyDocument", "description", "tags")}
     detail["responseElements"]["role"]["assumeRolePolicyDocument"] = SECRET
@@ -98,7 +99,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.server.seen_by_aws += 1
         status, code, text = self.server.refusal
         # As AWS does about a bad signature: it repeats the request.
-        text = f"{text}\n\n{self.headers.get('Authorization')}\nx-amz-security-token:{self.headers.get('X-Amz-Security-Token')}"
+        token = self.headers.get("X-Amz-Security-Token")
+        text = f"{text}\n\n{self.headers.get('Authorization')}\nx-amz-security-token:{token}"
         self.reply(json.dumps({"__type": code, "message": text}), status, x_amzn_errortype=code)
 
 

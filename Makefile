@@ -19,7 +19,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deployed budgets clean event check-entry inventory-csv inventory-markdown
+.PHONY: help demo check test lint deny deployed budgets sbom release fuzz clean event check-entry inventory-csv inventory-markdown
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -41,11 +41,14 @@ check: ## The fast part of `make test`: format, clippy, unit, property and scena
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked
 
-test: $(VENV_READY) lint budgets check ## Everything: check, template, sizes, and the packaged function on an emulator
+test: $(VENV_READY) deny lint budgets check ## Everything: dependencies, check, template, sizes, the packaged function on an emulator
 	BOOTSTRAP=$(RELEASE_BOOTSTRAP) $(PYTEST)
 
 lint: $(VENV_READY) ## cfn-lint on the template
 	$(VENV)/bin/cfn-lint template.yaml
+
+deny: $(VENV_READY) ## The dependencies: licences, bans, duplicates, sources, and (where they can be fetched) advisories
+	@VENV=$(VENV) .ci/deny
 
 deployed: $(VENV_READY) ## The deployed tests alone, with a development build
 	cargo build --locked --bin bootstrap
@@ -55,6 +58,27 @@ budgets: ## Build for release; binary under 8 MB, zip under 4 MB, peak memory on
 	cargo build --release --locked --bin bootstrap
 	@$(PYTHON) tests/bench/size.py $(RELEASE_BOOTSTRAP)
 	@$(PYTHON) tests/bench/memory.py $(RELEASE_BOOTSTRAP)
+
+# A release is three files: the zip, its checksum, and what is in it.
+ZIP := $(TARGET)/package/access-entry-guard.zip
+
+sbom: ## The bill of materials (CycloneDX 1.5) and the checksum of a zip that is there: [ZIP=path]
+	@$(PYTHON) tests/tools/sbom.py '$(ZIP)'
+
+release: zip sbom ## The zip with its checksum and its bill of materials, in target/package/
+
+# The fuzz targets, one after the other, on the stable toolchain: there is no unsafe code here for a sanitizer to watch.
+TARGET_NAME ?= payload row trust settings
+SECONDS ?= 60
+
+fuzz: ## Look for inputs that break a parser: [TARGET_NAME=payload|row|trust|settings] [SECONDS=60 each]
+	@for target in $(TARGET_NAME); do \
+	  mkdir -p tests/fuzz/seeds/$$target tests/fuzz/found/$$target; \
+	  [ $$target != payload ] || cp events/*.json tests/fuzz/seeds/payload/; \
+	  env -u CARGO_TARGET_DIR cargo fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target \
+	    tests/fuzz/found/$$target tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target -- \
+	    -max_total_time=$(SECONDS) -max_len=16384 -dict=tests/fuzz/words.dict || exit 1; \
+	done
 
 # What follows asks AWS, with the AWS CLI and the caller's credentials. FUNCTION is a name or an ARN; FUNCTION_REGION its
 # Region, where it is neither in the ARN nor the CLI's own. make ends with status 2 whatever a script ended with: where the
@@ -77,7 +101,7 @@ inventory-markdown: ## The same as a Markdown table
 
 clean: ## Remove what was built and installed here
 	cargo clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) tests/fuzz/target
 
 $(VENV_READY): $(REQUIREMENTS)
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }

@@ -24,6 +24,9 @@ pub struct Config {
     pub hold: Hold,
     /// `TRUSTED_CREATORS`, empty: whose `CreateRole` releases what `HOLD` would hold.
     pub trusted_creators: Vec<CreatorPattern>,
+    /// `ALLOW_PRIVILEGED_GRANTS`, `true`: whether IAM lets this function grant more than the view policy. It changes
+    /// nothing in IAM: it tells the function what it will be refused, so that nothing is deleted for it.
+    pub allow_privileged_grants: bool,
     /// `ON_ROLE_DELETED`, `report`: what happens to an entry whose role is gone.
     pub on_role_deleted: OnRoleDeleted,
     /// `ROLE_PATTERNS`, everything: the roles whose entries may be changed.
@@ -57,6 +60,8 @@ impl Config {
             trusted_creators: settings
                 .read("TRUSTED_CREATORS", CREATORS_ACCEPTED, CreatorPattern::parse_list)?
                 .unwrap_or_default(),
+            allow_privileged_grants: settings
+                .word("ALLOW_PRIVILEGED_GRANTS", [true, false], |allowed| if allowed { "true" } else { "false" })?,
             on_role_deleted: settings.word(
                 "ON_ROLE_DELETED",
                 [OnRoleDeleted::Report, OnRoleDeleted::Remove],

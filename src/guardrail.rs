@@ -6,7 +6,7 @@
 
 use crate::config::{Config, Hold, Mode};
 use crate::event::Creator;
-use crate::model::{Cluster, EntryType, Home, Role, RoleArn, RoleId, Snapshot};
+use crate::model::{Cluster, EntryType, Home, Role, RoleArn, RoleId, Snapshot, VIEW_POLICY};
 use crate::outcome::Reason;
 use crate::trust;
 
@@ -101,6 +101,7 @@ pub fn review(request: Request<'_>) -> Result<Permit, Refusal> {
     if config.ledger_table.is_none() {
         return Err(Refusal::Hold(Reason::NoLedger));
     }
+    grants(config, principal, snapshot)?;
     let grounds = match asked {
         Asked::ByApprover { role_id } if *role_id == role.id => "a person approved this role ID".to_owned(),
         Asked::ByApprover { role_id } => {
@@ -159,6 +160,18 @@ pub fn review_removal(
         return Err(Refusal::Observed);
     }
     Ok(())
+}
+
+/// What IAM would refuse to this function, where `ALLOW_PRIVILEGED_GRANTS=false` tells so: whoever asks, the entry is
+/// replaced by a person with rights of his own. IAM would refuse it too, but perhaps only after the deletion.
+///
+/// # Errors
+/// Held, where the entry gives more than this function may grant.
+pub fn grants(config: &Config, principal: &RoleArn, snapshot: &Snapshot) -> Result<(), Refusal> {
+    if config.allow_privileged_grants || !snapshot.is_privileged_grant(principal) {
+        return Ok(());
+    }
+    Err(Refusal::Hold(Reason::GrantsRefused))
 }
 
 /// The ignore tag, on the entry or its cluster.
@@ -233,7 +246,7 @@ fn privilege(home: &Home, snapshot: &Snapshot, role: &Role) -> Option<&'static s
                 return Some("it has Kubernetes groups, to which RBAC may give anything");
             }
             match snapshot.access_policies.as_slice() {
-                [only] if policy_is(only, "AmazonEKSViewPolicy") => None,
+                [only] if policy_is(only, VIEW_POLICY) => None,
                 [] => Some("it has no access policy, so RBAC gives it its rights"),
                 _ => Some("it has an access policy other than AmazonEKSViewPolicy"),
             }

@@ -11,7 +11,9 @@ use time::OffsetDateTime;
 
 mod entry;
 
-pub use entry::{AccessEntry, AccessPolicy, AccessScope, EntryType, Snapshot, is_aws_tag, is_generated_username};
+pub use entry::{
+    AccessEntry, AccessPolicy, AccessScope, EntryType, Snapshot, VIEW_POLICY, is_aws_tag, is_generated_username,
+};
 
 /// The account and partition that this function belongs to: those of the invoked function's ARN.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -92,6 +92,8 @@ pub enum Reason {
     Privileged {
         because: &'static str,
     },
+    /// Privileged, and this function's own rights do not reach so far.
+    GrantsRefused,
     HoldAll,
     NoLedger,
     Observing,
@@ -194,7 +196,7 @@ impl Reason {
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
-            Self::Privileged { .. } => "privileged",
+            Self::Privileged { .. } | Self::GrantsRefused => "privileged",
             Self::HoldAll => "holdAll",
             Self::NoLedger => "noLedger",
             Self::Observing => "observing",
@@ -235,6 +237,11 @@ impl Reason {
                 "The entry gives more than HOLD=privileged lets through unattended: {because}. Look at who created the \
                  role and at its trust policy; if this role ID may have the access, approve it with the command in remedy."
             ),
+            Self::GrantsRefused => "ALLOW_PRIVILEGED_GRANTS=false: IAM lets this function grant the view policy only, and \
+                                    create no entry with groups or a user name of its own. Look at who created the \
+                                    role and at its trust policy; if it may have the access, run the commands in remedy \
+                                    with credentials of your own."
+                .to_owned(),
             Self::HoldAll => "HOLD=all: every repair waits for a person. If this role ID may have the access, approve it \
                               with the command in remedy."
                 .to_owned(),

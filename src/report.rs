@@ -7,10 +7,12 @@ use crate::discovery::BlindSpot;
 use crate::event::Invocation;
 use crate::ledger::row::rfc3339;
 use crate::metrics::Datum;
-use crate::model::{AccessPolicy, RoleState};
+use crate::model::AccessPolicy;
 use crate::outcome::{Outcome, Reason};
 use crate::repair::Case;
 use crate::verdict::Verdict;
+
+mod remedy;
 
 /// The most entries that one report carries.
 const MOST_ENTRIES: usize = 5000;
@@ -251,7 +253,7 @@ impl Entry {
             outcome: case.outcome.label(),
             reason: case.outcome.reason().map(Reason::label),
             detail: detail(case),
-            remedy: remedy(case, invocation),
+            remedy: remedy::of(case, invocation),
             role_id: role.map(|role| role.id.to_string()),
             previous_role_id: case.previous_role_id.as_ref().map(ToString::to_string),
             role_created_at: role.map(|role| rfc3339(role.created_at)),
@@ -287,42 +289,4 @@ fn detail(case: &Case) -> Option<String> {
         (Some(sentence), Some(note)) => Some(format!("{sentence} {note}")),
         (sentence, note) => sentence.or_else(|| note.clone()),
     }
-}
-
-/// The command to copy, for what waits for a person or failed.
-fn remedy(case: &Case, invocation: &Invocation) -> Option<String> {
-    let role_id = match &case.sighting.role {
-        RoleState::Present(role) => Some(role.id.to_string()),
-        RoleState::Absent | RoleState::Unreadable(_) => None,
-    };
-    let command = match &case.outcome {
-        Outcome::Held(reason) => match reason {
-            Reason::Privileged { .. }
-            | Reason::HoldAll
-            | Reason::RolePattern
-            | Reason::ClusterPattern
-            | Reason::RoleChanged { .. } => "approve",
-            Reason::RehearsalRefused { .. } | Reason::ChangedMeanwhile { .. } | Reason::RecreationRefused { .. } => {
-                "repair"
-            }
-            _ => "check",
-        },
-        Outcome::Failed(_) => "repair",
-        _ => return None,
-    };
-    let sighting = &case.sighting;
-    let mut payload = json!({
-        "command": command, "principalArn": sighting.principal_arn,
-        "clusterName": sighting.at.name, "region": sighting.at.region,
-    });
-    let needs_right = command == "approve";
-    if needs_right {
-        payload["roleId"] = json!(role_id.unwrap_or_else(|| "ID-OF-THE-ROLE".to_owned()));
-    }
-    let function = if needs_right { invocation.qualified("approve") } else { invocation.unqualified() };
-    let region = function.split(':').nth(3).unwrap_or_default();
-    Some(format!(
-        "aws lambda invoke --region {region} --function-name {function} --cli-read-timeout 0 \
-         --cli-binary-format raw-in-base64-out --payload '{payload}' /dev/stdout"
-    ))
 }

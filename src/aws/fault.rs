@@ -16,7 +16,8 @@ pub struct Fault {
     pub operation: &'static str,
     /// AWS's error code, or a word of ours where no reply came.
     pub code: String,
-    /// AWS's text; not contractual, for people only (but see [`Fault::says`]).
+    /// AWS's text, as far as it is fit for a log (see [`fit_for_a_log`]); not contractual, for people only (but see
+    /// [`Fault::says`]).
     pub message: String,
 }
 
@@ -62,13 +63,14 @@ impl Fault {
             SdkError::ServiceError(context) => {
                 let meta = context.err().meta();
                 let code = meta.code().unwrap_or("Unknown").to_owned();
-                let message = meta.message().unwrap_or("no message").to_owned();
-                let kind = match (kind_of_code(&code, &message), context.raw().status().as_u16()) {
+                let message = meta.message().unwrap_or("no message");
+                let kind = match (kind_of_code(&code, message), context.raw().status().as_u16()) {
                     // A code that nobody listed: the HTTP status tells whose trouble it is.
                     (None | Some(FaultKind::Refused), 500..) => FaultKind::ServerError,
                     (None | Some(FaultKind::Refused), 429) => FaultKind::Throttled,
                     (kind, _) => kind.unwrap_or(FaultKind::ServerError),
                 };
+                let message = fit_for_a_log(&code, message);
                 Self { kind, operation, code, message }
             }
             SdkError::TimeoutError(_) => Self::without_reply(FaultKind::TimedOut, operation, "no reply in time"),
@@ -150,6 +152,18 @@ impl Fault {
     fn says(&self, lower_case: &str) -> bool {
         self.message.to_ascii_lowercase().contains(lower_case)
     }
+}
+
+/// What may be told of AWS's text. It ends up in reports and logs, and about a signature AWS repeats the request: its
+/// canonical form with the session token in it, from the second line on, or the whole `Authorization` header.
+fn fit_for_a_log(code: &str, message: &str) -> String {
+    let is_about_credentials =
+        ["Signature", "Token", "AccessKey", "Authentication", "AuthFailure", "UnrecognizedClient"];
+    if is_about_credentials.iter().any(|word| code.contains(word)) {
+        return "the request's credentials were not accepted; a Region that is not enabled answers like this, too"
+            .to_owned();
+    }
+    message.lines().next().unwrap_or_default().to_owned()
 }
 
 fn kind_of_code(code: &str, message: &str) -> Option<FaultKind> {

@@ -43,6 +43,9 @@ fn each_word_is_read_and_written_alike() {
     for hold in ["privileged", "all", "none"] {
         assert_eq!(with("HOLD", hold).hold.as_str(), hold);
     }
+    for (word, allowed) in [("true", true), ("false", false)] {
+        assert_eq!(with("ALLOW_PRIVILEGED_GRANTS", word).allow_privileged_grants, allowed);
+    }
     for action in ["report", "remove"] {
         assert_eq!(with("ON_ROLE_DELETED", action).on_role_deleted.as_str(), action);
     }

@@ -157,6 +157,9 @@ pub struct Snapshot {
     pub created_at: OffsetDateTime,
 }
 
+/// The only access policy that gives little to whoever has it.
+pub const VIEW_POLICY: &str = "AmazonEKSViewPolicy";
+
 impl Snapshot {
     /// Takes what the owner set from a described entry and its policies.
     #[must_use]
@@ -180,6 +183,16 @@ impl Snapshot {
             .then_some(self.username.as_deref())
             .flatten()
             .filter(|username| !is_generated_username(username, role))
+    }
+
+    /// Whether a creation grants more than the view policy, in a way that IAM can tell: by a group or a user name of
+    /// its own, to which RBAC may give anything, or by any other policy.
+    #[must_use]
+    pub fn is_privileged_grant(&self, role: &RoleArn) -> bool {
+        let view = format!("arn:{}:eks::aws:cluster-access-policy/{VIEW_POLICY}", role.partition());
+        self.creation_username(role).is_some()
+            || !self.creation_groups().is_empty()
+            || self.access_policies.iter().any(|policy| policy.policy_arn != view)
     }
 
     /// The groups to send on creation: none for node types.

@@ -171,6 +171,16 @@ impl Crew<'_> {
                 case.outcome = Outcome::Held(reason);
                 return true;
             }
+            // What another party has put in its place needs nothing from us but to be seen.
+            let is_replaced =
+                case.sighting.entry.as_ref().is_some_and(|examined| examined.entry.arn != row.access_entry_arn);
+            if !is_replaced
+                && matches!(case.sighting.role, RoleState::Present(_))
+                && let Err(Refusal::Hold(reason)) = guardrail::grants(run.config(), principal, &row.snapshot)
+            {
+                case.outcome = Outcome::Held(reason);
+                return true;
+            }
             if !cluster.is_workable {
                 let what = "the cluster is being created or deleted".to_owned();
                 case.outcome = Outcome::Held(Reason::ChangedMeanwhile { what });

@@ -1,21 +1,16 @@
 """That the template's policy is enough for what the function does, and that each of its statements is needed.
 
-The emulator enforces IAM here, and gives the function the session of its role. In two points it is not like AWS: it
-authorizes every EKS request on the cluster, where AWS has most requests about an access entry authorized on the entry,
-and it knows no condition on a metric's namespace. For these, and these only, a second policy stands beside the
-template's, made out of the same statements.
+The emulator enforces IAM here, and gives the function the session of its role; `iam.py` says where it is not like AWS.
 """
-
-import json
 
 import pytest
 from botocore.exceptions import ClientError
 
 from emulator import ACCOUNT, Emulator
+from iam import as_the_emulator_reads_it, policy_of, put_policy
 from stack import FunctionError, Stack
 from world import ADMIN_POLICY, PEOPLE, VIEW_POLICY, Cluster, create_role, creation_event, recreate_role
 
-ROLE = "access-entry-guard"
 REGION = "us-east-1"
 
 # What a repair of an entry with tags and policies needs, by the name of the statement. What is not here is needed for
@@ -40,31 +35,13 @@ def emulator():
 @pytest.fixture(scope="module")
 def stack(emulator):
     deployed = Stack(emulator).deploy(SettleSeconds="0", Regions=REGION)
-    put_policy(emulator, "emulator", as_the_emulator_reads_it(statements(emulator)))
+    put_policy(emulator, "emulator", as_the_emulator_reads_it(policy_of(emulator)))
     return deployed
 
 
 @pytest.fixture(scope="module")
 def cluster(emulator, stack):
     return Cluster(emulator, "prod", REGION)
-
-
-def statements(emulator) -> list[dict]:
-    found = emulator.client("iam").get_role_policy(RoleName=ROLE, PolicyName="guard")
-    return found["PolicyDocument"]["Statement"]
-
-
-def put_policy(emulator, name: str, policy: list[dict]):
-    document = {"Version": "2012-10-17", "Statement": policy}
-    emulator.client("iam").put_role_policy(RoleName=ROLE, PolicyName=name, PolicyDocument=json.dumps(document))
-
-
-def as_the_emulator_reads_it(policy: list[dict]) -> list[dict]:
-    """What the statements on access entries and on metrics allow, in the words that the emulator understands."""
-    on_clusters = f"arn:aws:eks:*:{ACCOUNT}:cluster/*"
-    entries = [s | {"Resource": on_clusters} for s in policy if ":access-entry/" in s["Resource"]]
-    metrics = [s | {"Condition": {}} for s in policy if "cloudwatch:namespace" in str(s.get("Condition"))]
-    return entries + metrics
 
 
 def stale_viewer(emulator, cluster, name: str) -> dict:
@@ -124,7 +101,7 @@ def test_the_policy_is_enough_to_list_the_regions(emulator, stack, cluster):
 def test_a_repair_needs_the_statement(emulator, stack, cluster, sid):
     role = stale_viewer(emulator, cluster, f"without-{sid}")
     before = cluster.entry(role)
-    whole = statements(emulator)
+    whole = policy_of(emulator)
     left = [statement for statement in whole if statement["Sid"] != sid]
     assert len(left) == len(whole) - 1
     put_policy(emulator, "guard", left)

@@ -21,6 +21,7 @@ SETTINGS = {
     "MODE": "repair",
     "HOLD": "privileged",
     "TRUSTED_CREATORS": "",
+    "ALLOW_PRIVILEGED_GRANTS": "true",
     "ON_ROLE_DELETED": "report",
     "ROLE_PATTERNS": "*",
     "CLUSTER_PATTERNS": "*",
@@ -212,7 +213,8 @@ def test_what_changes_access_is_limited_to_roles_of_this_account(policy):
         # Takes an association back that met an entry of another party's.
         "eks:DisassociateAccessPolicy",
     ]
-    assert creation["Condition"] == replacement["Condition"] == {"ArnLikeIfExists": {"eks:principalArn": roles}}
+    assert creation["Condition"] == replacement["Condition"]
+    assert creation["Condition"]["ArnLikeIfExists"] == {"eks:principalArn": roles}
     assert passing["Resource"] == roles
     assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "eks.amazonaws.com"}}
 

@@ -215,6 +215,10 @@ impl World {
         policy: &Policy,
         caller: Caller,
     ) -> Result<(), Refusal> {
+        let is_view = policy.policy_arn.ends_with(":cluster-access-policy/AmazonEKSViewPolicy");
+        if caller == Caller::Guard && self.habits.privileged_grants_refused && !is_view {
+            return Err(self.denied_by_identity_policy(Service::Eks, "eks:AssociateAccessPolicy"));
+        }
         self.with_entries(region, cluster)?;
         if caller == Caller::Guard {
             let young = self.now - self.habits.association_refused_for;
@@ -320,6 +324,10 @@ impl World {
         self.check_permission(Service::Eks, "CreateAccessEntry", region)?;
         if new.tags.is_some() {
             self.check_permission(Service::Eks, "TagResource", region)?;
+        }
+        let is_privileged = new.username.is_some() || new.groups.as_ref().is_some_and(|groups| !groups.is_empty());
+        if self.habits.privileged_grants_refused && is_privileged {
+            return Err(self.denied_by_identity_policy(Service::Eks, "eks:CreateAccessEntry"));
         }
         let node = new.kind.as_deref().is_some_and(|kind| kind != "STANDARD");
         if node && !self.habits.may_pass_roles {

@@ -121,6 +121,14 @@ impl World {
         Refusal::denied(service, message)
     }
 
+    pub(super) fn denied_by_identity_policy(&self, service: Service, action: &str) -> Refusal {
+        let message = format!(
+            "User: {} is not authorized to perform: {action} with an explicit deny in an identity-based policy",
+            self.caller()
+        );
+        Refusal::denied(service, message)
+    }
+
     fn caller(&self) -> String {
         format!("arn:{}:sts::{}:assumed-role/guard/guard", self.partition, self.account)
     }

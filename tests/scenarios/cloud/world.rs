@@ -73,6 +73,8 @@ pub struct Habits {
     pub in_use_first: bool,
     /// Whether the caller may pass roles; without it, node-type entries cannot be created.
     pub may_pass_roles: bool,
+    /// Whether IAM refuses the caller every grant but the view policy, and creation with groups or a user name.
+    pub privileged_grants_refused: bool,
     /// Whether entries of type `EC2` can have access policies (the user guide does it; other texts deny it).
     pub ec2_entries_have_policies: bool,
     /// Whether `UpdateAccessEntry` binds the entry to the role's present ID. Nobody has seen it do so.
@@ -99,6 +101,7 @@ impl Default for Habits {
             deletion_settles_for: Duration::ZERO,
             in_use_first: false,
             may_pass_roles: true,
+            privileged_grants_refused: false,
             ec2_entries_have_policies: true,
             update_rebinds: false,
             inconsistent_reads_lag_by: Duration::ZERO,

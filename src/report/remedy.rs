@@ -1,0 +1,111 @@
+//! The command to copy, for what waits for a person or failed.
+//!
+//! Decides which command helps and writes it so that a shell runs it as it stands, whatever an entry's names are made
+//! of: everything foreign is inside JSON inside single quotes, which no character of it can end.
+
+use serde_json::{Map, Value, json};
+
+use crate::event::Invocation;
+use crate::model::{RoleArn, RoleState, Snapshot};
+use crate::outcome::{Outcome, Reason};
+use crate::repair::Case;
+
+/// The remedy of a case; `None` where nobody has to do anything.
+pub(super) fn of(case: &Case, invocation: &Invocation) -> Option<String> {
+    let command = match &case.outcome {
+        Outcome::Held(reason) => match reason {
+            Reason::GrantsRefused => return by_hand(case),
+            Reason::Privileged { .. }
+            | Reason::HoldAll
+            | Reason::RolePattern
+            | Reason::ClusterPattern
+            | Reason::RoleChanged { .. } => "approve",
+            Reason::RehearsalRefused { .. } | Reason::ChangedMeanwhile { .. } | Reason::RecreationRefused { .. } => {
+                "repair"
+            }
+            _ => "check",
+        },
+        Outcome::Failed(_) => "repair",
+        _ => return None,
+    };
+    Some(invoke(command, case, invocation))
+}
+
+/// The function, invoked with a command about this entry.
+fn invoke(command: &str, case: &Case, invocation: &Invocation) -> String {
+    let sighting = &case.sighting;
+    let mut payload = json!({
+        "command": command, "principalArn": sighting.principal_arn,
+        "clusterName": sighting.at.name, "region": sighting.at.region,
+    });
+    let needs_right = command == "approve";
+    if needs_right {
+        payload["roleId"] = match &sighting.role {
+            RoleState::Present(role) => json!(role.id.to_string()),
+            RoleState::Absent | RoleState::Unreadable(_) => json!("ID-OF-THE-ROLE"),
+        };
+    }
+    let function = if needs_right { invocation.qualified("approve") } else { invocation.unqualified() };
+    let region = function.split(':').nth(3).unwrap_or_default();
+    format!(
+        "aws lambda invoke --region {region} --function-name {function} --cli-read-timeout 0 \
+         --cli-binary-format raw-in-base64-out --payload {} /dev/stdout",
+        quoted(&payload)
+    )
+}
+
+/// What the function would do, as commands for a person whose own rights reach so far: they stop at the first that is
+/// refused.
+fn by_hand(case: &Case) -> Option<String> {
+    let sighting = &case.sighting;
+    let principal = RoleArn::parse(&sighting.principal_arn)?;
+    // Of an unfinished repair the row has it all; the entry may be our own, without all of its policies.
+    let of_repair = sighting.row.open().map(|row| row.snapshot.clone());
+    let snapshot = of_repair.or_else(|| sighting.snapshot())?;
+    let entry = || {
+        let mut members = Map::new();
+        members.insert("clusterName".to_owned(), json!(sighting.at.name));
+        members.insert("principalArn".to_owned(), json!(principal.as_str()));
+        members
+    };
+    let eks = |operation: &str, members: Map<String, Value>| {
+        format!(
+            "aws eks {operation} --region {} --cli-input-json {}",
+            sighting.at.region,
+            quoted(&Value::Object(members))
+        )
+    };
+    let deletion = sighting.entry.is_some().then(|| eks("delete-access-entry", entry()));
+    let creation = eks("create-access-entry", with_what_its_owner_set(entry(), &snapshot, &principal));
+    let associations = snapshot.access_policies.iter().map(|policy| {
+        let mut members = entry();
+        members.insert("policyArn".to_owned(), json!(policy.policy_arn));
+        members.insert("accessScope".to_owned(), json!(policy.access_scope));
+        eks("associate-access-policy", members)
+    });
+    Some(deletion.into_iter().chain([creation]).chain(associations).collect::<Vec<_>>().join(" && "))
+}
+
+fn with_what_its_owner_set(
+    mut members: Map<String, Value>,
+    snapshot: &Snapshot,
+    principal: &RoleArn,
+) -> Map<String, Value> {
+    members.insert("type".to_owned(), json!(snapshot.kind.as_str()));
+    if let Some(username) = snapshot.creation_username(principal) {
+        members.insert("username".to_owned(), json!(username));
+    }
+    if !snapshot.creation_groups().is_empty() {
+        members.insert("kubernetesGroups".to_owned(), json!(snapshot.creation_groups()));
+    }
+    let tags = snapshot.creation_tags();
+    if !tags.is_empty() {
+        members.insert("tags".to_owned(), json!(tags));
+    }
+    members
+}
+
+/// JSON in single quotes. An apostrophe can only be inside one of its strings, where JSON has another way to write it.
+fn quoted(value: &Value) -> String {
+    format!("'{}'", value.to_string().replace('\'', "\\u0027"))
+}

@@ -27,6 +27,7 @@ pub mod iam;
 pub mod judge;
 pub mod paging;
 pub mod parameters;
+mod recording;
 pub mod refusal;
 pub mod rules;
 pub mod services;
@@ -121,6 +122,13 @@ impl Cloud {
     pub fn pass(&self, time: Duration) {
         let ms = u64::try_from(time.as_millis()).expect("a test's time fits");
         self.0.shifted_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Sets this cloud's clock to a moment after [`EPOCH`], also an earlier one than its present.
+    pub fn set_clock(&self, to: OffsetDateTime) {
+        let since_epoch = (to - EPOCH - self.0.started.elapsed()).whole_milliseconds();
+        let ms = u64::try_from(since_epoch).expect("a moment after the epoch");
+        self.0.shifted_ms.store(ms, Ordering::SeqCst);
     }
 
     /// Reads or changes the world directly: the door for whatever has no verb of its own.

@@ -11,6 +11,7 @@ from botocore.config import Config
 
 PROJECT = Path(__file__).resolve().parents[2]
 HOME_REGION = "us-east-1"
+ACCOUNT = "111122223333"
 
 
 class LocalAws:
@@ -37,13 +38,15 @@ class LocalAws:
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
-    def client(self, service: str):
-        """A boto3 client that shows every answer as it comes."""
-        return boto3.client(
-            service,
-            region_name=HOME_REGION,
-            endpoint_url=self.url,
-            aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
-            aws_secret_access_key="unused",
-            config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
-        )
+
+def connect(url: str, service: str):
+    """A boto3 client that sends whatever it is told to and shows every answer as it comes."""
+    return boto3.client(
+        service,
+        region_name=HOME_REGION,
+        endpoint_url=url,
+        # The emulator reads the account from a key ID of twelve digits.
+        aws_access_key_id=ACCOUNT,
+        aws_secret_access_key="unused",
+        config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
+    )

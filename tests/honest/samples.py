@@ -3,10 +3,9 @@ serves one or more, which together use every member that it takes. What breaks t
 
 from datetime import datetime, timedelta, timezone
 
-from local_aws import HOME_REGION, LocalAws
+from local_aws import ACCOUNT, HOME_REGION, LocalAws
 from wire import Exchange, Wire
 
-ACCOUNT = "111122223333"
 CLUSTER = "cluster-0000"
 TABLE = "ledger"
 STANDARD = f"arn:aws:iam::{ACCOUNT}:role/role-0000"

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from conformity import matches, member_form
-from model import wire_name
 
 UNKNOWN = "notInTheModel"
 
@@ -120,11 +119,44 @@ def _wrong_type(shape, form: str) -> Iterator[Violation]:
 
 
 def members_left_out(model, samples: list[dict]) -> Iterator[Violation]:
-    """The samples of a request, each with one more member that the model has and no sample uses."""
-    used = {name for sample in samples for name in sample}
-    for name, member in model.input_shape.members.items() if model.input_shape else ():
-        if name not in used:
-            yield f"with {wire_name(name, member)}", {**samples[0], name: example(member)}
+    """The samples of a request, each with one more member that the model has and no sample uses, however deep."""
+    shape = model.input_shape
+    used = {path for sample in samples for path in _paths(shape, sample)}
+    for sample in samples:
+        yield from _with_one_more(shape, sample, used)
+
+
+def _paths(shape, value, at: str = "") -> Iterator[str]:
+    """Where members are used."""
+    for name, member, item in _parts(shape, value):
+        yield f"{at}.{name}"
+        yield from _paths(member, item, f"{at}.{name}")
+
+
+def _with_one_more(shape, value, used: set[str], at: str = "") -> Iterator[Violation]:
+    if shape.type_name == "structure":
+        for name, member in shape.members.items():
+            if f"{at}.{name}" not in used:
+                yield f"with {at}.{name}", {**value, name: example(member)}
+    for name, member, item in _parts(shape, value):
+        for what, more in _with_one_more(member, item, used, f"{at}.{name}"):
+            yield what, [more, *value[1:]] if shape.type_name == "list" else {**value, _key(value, item, name): more}
+
+
+def _parts(shape, value):
+    """What a value holds: names, shapes and values. All items of a list and of a map have one name."""
+    kind = shape.type_name
+    if kind == "structure":
+        return [(name, shape.members[name], item) for name, item in value.items()]
+    if kind == "list":
+        return [("[]", shape.member, item) for item in value[:1]]
+    if kind == "map":
+        return [("*", shape.value, item) for item in value.values()]
+    return []
+
+
+def _key(value: dict, item, name: str) -> str:
+    return name if name in value else next(key for key, other in value.items() if other is item)
 
 
 def example(shape, depth: int = 0):

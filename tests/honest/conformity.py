@@ -118,8 +118,11 @@ def _problems_of_error(exchange: Exchange, form: str, broken_request: bool) -> l
     if status not in (None, exchange.status):
         found.append(f"error {code} has status {exchange.status} instead of {status}")
     found += _headers_of_error(exchange, code, tree, shape)
-    members = {name: value for name, value in tree.items() if name not in ("__type", "Type", "Code", "Message")}
-    if "message" not in members and "Message" not in tree:
+    members = {name: value for name, value in tree.items() if name != "__type"}
+    if protocol(service) == "query":
+        # The same elements for every error, whatever members its shape has.
+        found += [f"error {code} has no {name}" for name in ("Type", "Code", "Message") if not members.pop(name, None)]
+    elif not (members.get("message") or members.get("Message")):
         found.append(f"error {code} has no message")
     if shape is not None:
         found += problems(shape, members, form, code)

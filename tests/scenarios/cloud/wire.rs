@@ -82,7 +82,8 @@ pub fn encode(service: Service, operation: &str, answer: &Result<Value, Refusal>
             }
             let typed = |refusal: &Refusal| {
                 let shape = cloudwatch_shape(&refusal.code);
-                json!({ "__type": format!("com.amazonaws.cloudwatch#{shape}"), "message": refusal.message })
+                let message = if shape == "InternalServiceFault" { "Message" } else { "message" };
+                json!({ "__type": format!("com.amazonaws.cloudwatch#{shape}"), message: refusal.message })
             };
             cbor::encode(&answer.as_ref().map_or_else(typed, Value::clone))
         }

@@ -49,6 +49,9 @@ def _of_value(shape, value, form: str) -> Iterator[Violation]:
     if kind == "structure":
         yield from _missing(shape, value)
         yield f"unknown member {UNKNOWN}", {**value, UNKNOWN: "x"}
+        if is_union(shape):
+            yield f"{UNKNOWN} as its only member", {UNKNOWN: "x"}
+            yield "no member", {}
         for name, item in value.items():
             for what, wrong in _of_value(shape.members[name], item, form):
                 yield f"{name}: {what}", {**value, name: wrong}

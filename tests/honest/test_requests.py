@@ -43,7 +43,7 @@ def test_what_has_the_required_members_alone_is_accepted_or_refused_as_the_model
 
 
 @pytest.mark.parametrize("service, name", served())
-def test_what_breaks_the_model_is_refused(world: World, service: str, name: str):
+def test_what_breaks_the_model_is_refused_and_changes_nothing(world: World, service: str, name: str):
     accepted, wrong_replies = set(), []
     for what, exchange in _broken(world, service, name):
         if exchange.accepted:
@@ -52,6 +52,8 @@ def test_what_breaks_the_model_is_refused(world: World, service: str, name: str)
         wrong_replies += [f"{what}: {problem}" for problem in problems_of_reply(exchange, broken_request=True)]
     assert accepted == {what for operation, what in LOOSER_THAN_THE_MODEL if operation == name}
     assert wrong_replies == []
+    for sample in world.samples(name):
+        assert world.send(service, name, sample).accepted, "what was refused before had an effect"
 
 
 @pytest.mark.parametrize("service, name", served())

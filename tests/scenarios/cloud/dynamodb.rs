@@ -20,6 +20,9 @@ pub type Item = Map<String, Value>;
 /// The largest item, in bytes.
 const LARGEST_ITEM: usize = 400 * 1024;
 
+/// The longest name of an attribute.
+const LONGEST_NAME: usize = 65_535;
+
 /// A table.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
@@ -152,6 +155,7 @@ const WRITE: [&str; 7] = [
 
 fn put_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&[&WRITE[..], &["Item"]].concat())?;
+    let wanted = parameters.one_of("ReturnValues", &["NONE", "ALL_OLD"])?;
     let item = member(parameters, "Item")?.as_map().clone();
     let key = table.key_of(&item)?;
     if item.iter().map(|(name, value)| name.len() + value.to_string().len()).sum::<usize>() > LARGEST_ITEM {
@@ -160,22 +164,24 @@ fn put_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> 
     check_condition(table, &key, parameters, &[])?;
     let old = table.rows.get(&key).cloned();
     table.write(now, key, Some(item));
-    returned(parameters, old, None)
+    Ok(returned(wanted, old, None))
 }
 
 fn delete_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&[&WRITE[..], &["Key"]].concat())?;
+    let wanted = parameters.one_of("ReturnValues", &["NONE", "ALL_OLD"])?;
     let key = table.exact_key(member(parameters, "Key")?.as_map())?;
     check_condition(table, &key, parameters, &[])?;
     let old = table.rows.get(&key).cloned();
     if old.is_some() {
         table.write(now, key, None);
     }
-    returned(parameters, old, None)
+    Ok(returned(wanted, old, None))
 }
 
 fn update_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&[&WRITE[..], &["Key", "UpdateExpression"]].concat())?;
+    let wanted = parameters.one_of("ReturnValues", &["NONE", "ALL_OLD", "ALL_NEW"])?;
     let key_item = member(parameters, "Key")?.as_map().clone();
     let key = table.exact_key(&key_item)?;
     let update = parameters.optional_text("UpdateExpression")?.unwrap_or_default();
@@ -187,17 +193,17 @@ fn update_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) 
         return Err(Refusal::validation("Cannot update attribute. This attribute is part of the key"));
     }
     table.write(now, key, Some(item.clone()));
-    returned(parameters, old, Some(item))
+    Ok(returned(wanted, old, Some(item)))
 }
 
-fn returned(parameters: &Parameters, old: Option<Item>, new: Option<Item>) -> Result<Value, Refusal> {
-    let item = match (parameters.optional_text("ReturnValues")?.unwrap_or("NONE"), new) {
-        ("NONE", _) => None,
-        ("ALL_OLD", _) => old,
-        ("ALL_NEW", Some(new)) => Some(new),
-        (other, _) => return Err(Refusal::validation(format!("ReturnValues {other} is not supported here"))),
+/// The reply to a write: what `ReturnValues` asks for of the row before and after it.
+fn returned(wanted: Option<&str>, old: Option<Item>, new: Option<Item>) -> Value {
+    let item = match wanted {
+        Some("ALL_OLD") => old,
+        Some("ALL_NEW") => new,
+        _ => None,
     };
-    Ok(item.map_or_else(|| json!({}), |item| json!({ "Attributes": item })))
+    item.map_or_else(|| json!({}), |item| json!({ "Attributes": item }))
 }
 
 fn check_condition(
@@ -293,7 +299,7 @@ fn check_members(parameters: &Parameters) -> Result<(), Refusal> {
         }
     }
     let names = parameters.text_map("ExpressionAttributeNames")?.unwrap_or_default();
-    if names.values().any(|name| !(1..=65_535).contains(&name.len())) {
+    if names.values().any(|name| !(1..=LONGEST_NAME).contains(&name.len())) {
         return Err(Refusal::validation("ExpressionAttributeNames must have between 1 and 65535 characters"));
     }
     parameters.one_of("ReturnConsumedCapacity", &["INDEXES", "TOTAL", "NONE"])?;
@@ -312,7 +318,9 @@ fn is_attribute(value: &Value) -> bool {
         "N" => is_number(inner),
         "BOOL" => inner.is_boolean(),
         "NULL" => inner == &Value::Bool(true),
-        "M" => inner.as_object().is_some_and(|map| map.values().all(is_attribute)),
+        "M" => inner
+            .as_object()
+            .is_some_and(|map| map.iter().all(|(name, value)| name.len() <= LONGEST_NAME && is_attribute(value))),
         "L" => inner.as_array().is_some_and(|list| list.iter().all(is_attribute)),
         "SS" | "BS" => is_set(inner, Value::is_string),
         "NS" => is_set(inner, is_number),

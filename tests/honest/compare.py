@@ -1,6 +1,7 @@
 """The shared scenarios on the in-process AWS and on the emulator, and a table of where the two differ. `make compare`
 prints it, and fails where a difference is not among the known ones."""
 
+import json
 import sys
 from dataclasses import dataclass
 
@@ -14,7 +15,12 @@ from local_aws import LocalAws, connect
 from samples import CLUSTER, TABLE
 from shared import ROLES, SCENARIOS
 
-TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    }
+)
 
 KEYS = {"principalArn": "HASH", "cluster": "RANGE"}
 

@@ -140,7 +140,7 @@ def _headers_of_error(exchange: Exchange, code: str, tree: dict, shape) -> list[
         return [f"error {code} is of type {tree.get('Type')!r}"]
     if kind != "smithy-rpc-v2-cbor":
         return []
-    # awsQueryCompatible: the header has the code of the query protocol and whose fault it is, the body the shape's name.
+    # awsQueryCompatible: the header has the query protocol's code and whose fault it is, the body the shape's name.
     fault = "Sender" if exchange.status < 500 else "Receiver"
     found = []
     if exchange.headers.get("x-amzn-query-error") != f"{code};{fault}":

@@ -1,7 +1,7 @@
 """Where the in-process AWS and the emulator are known to differ, which of the two does as documented, and what says so.
 
-`right` is `in-process`, `emulator`, or `open` where AWS does not say. A difference that is not here, or is here and gone,
-fails the test: the in-process AWS has drifted, or a newer emulator has learnt."""
+`right` is `in-process`, `emulator`, or `open` where AWS does not say. A difference that is not here, or is here and
+gone, fails the test: the in-process AWS has drifted, or a newer emulator has learnt."""
 
 from dataclasses import dataclass
 

@@ -34,7 +34,8 @@ class World:
         for principal in (STANDARD, WITHOUT_ENTRY):
             self.must("eks", "DeleteAccessEntry", clusterName=CLUSTER, principalArn=principal)
         entry = {"clusterName": CLUSTER, "principalArn": STANDARD}
-        made = self.must("eks", "CreateAccessEntry", **entry, username="viewer", kubernetesGroups=["dev"], tags={"a": "b"})
+        own = {"username": "viewer", "kubernetesGroups": ["dev"], "tags": {"a": "b"}}
+        made = self.must("eks", "CreateAccessEntry", **entry, **own)
         for policy in (VIEW, EDIT):
             self.must("eks", "AssociateAccessPolicy", **entry, policyArn=policy, accessScope={"type": "cluster"})
         for n in (1, 2):
@@ -152,7 +153,9 @@ def _cloudwatch() -> dict[str, list[dict]]:
             {"Namespace": NAMESPACE, "MetricData": [{**datum, "Value": 1.0}]},
             {"Namespace": NAMESPACE, "MetricData": [{**datum, "Values": [1.0, 2.0], "Counts": [1.0, 2.0]}]},
         ],
-        "GetMetricStatistics": [{**metric, **span, "Period": 60, "Statistics": ["Sum", "SampleCount"], "Unit": "Count"}],
+        "GetMetricStatistics": [
+            {**metric, **span, "Period": 60, "Statistics": ["Sum", "SampleCount"], "Unit": "Count"},
+        ],
         "GetMetricData": [
             {"MetricDataQueries": queries, **span, "ScanBy": "TimestampAscending", "MaxDatapoints": 100_800},
         ],

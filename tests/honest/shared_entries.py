@@ -75,7 +75,7 @@ for _sentence, _members in {
     scenario("creation: " + _sentence)(lambda site, members=_members: Entries(site).create(**members))
 
 
-# --- reading, changing, deleting ---------------------------------------------------------------------------------------
+# --- reading, changing, deleting --------------------------------------------------------------------------------------
 
 
 @scenario("an entry that does not exist, described, changed and deleted")
@@ -147,7 +147,7 @@ def _(site):
     return outcome(site.client("eks").tag_resource, resourceArn=arn, tags={"c": "d"})
 
 
-# --- access policies ---------------------------------------------------------------------------------------------------
+# --- access policies --------------------------------------------------------------------------------------------------
 
 
 @scenario("policies in both scopes are listed")

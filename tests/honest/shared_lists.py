@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 from samples import CLUSTER, TABLE, VIEW
 from shared import FOUR, ONE, ROLES, THREE, TWO, Entries, outcome, scenario
 
-# --- lists and their pages ---------------------------------------------------------------------------------------------
+# --- lists and their pages --------------------------------------------------------------------------------------------
 
 
 def _pages(call, shown: str, **parameters) -> list[int]:
@@ -57,7 +57,7 @@ def _(site):
     return ", ".join(outcome(call, clusterName=CLUSTER, **parameters) for parameters in bad)
 
 
-# --- roles, Regions, the ledger ----------------------------------------------------------------------------------------
+# --- roles, Regions, the ledger ---------------------------------------------------------------------------------------
 
 
 @scenario("a role that does not exist")
@@ -82,8 +82,8 @@ def _(site):
     before = iam.get_role(RoleName=ROLES[0])["Role"]
     site.recreate(ROLES[0])
     after = iam.get_role(RoleName=ROLES[0])["Role"]
-    same = before["Arn"] == after["Arn"]
-    return f"{same}, {before['RoleId'] != after['RoleId']}, {entries.shown()['accessEntryArn'] == made['accessEntryArn']}"
+    stays = entries.shown()["accessEntryArn"] == made["accessEntryArn"]
+    return f"{before['Arn'] == after['Arn']}, {before['RoleId'] != after['RoleId']}, {stays}"
 
 
 @scenario("a role's ID begins with AROA and has 21 characters")

@@ -1,5 +1,5 @@
-"""What the scenarios' callers and their AWS said to each other keeps the service models: every request that the function's
-real SDK sends in any scenario, and every reply that any scenario sees, faults included.
+"""What the scenarios' callers and their AWS said to each other keeps the service models: every request that the
+function's real SDK sends in any scenario, and every reply that any scenario sees, faults included.
 
 The environment variable CLOUD_RECORDING names the recording; a run of the scenarios with the same variable makes it."""
 

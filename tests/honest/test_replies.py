@@ -10,7 +10,12 @@ from samples import CLUSTER, EDIT, KEY, NODE, STANDARD, TABLE, VIEW, World
 from wire import Wire
 
 IN_CLUSTER = {"clusterName": CLUSTER}
-CONDITION = {"ConditionExpression": "attribute_not_exists(principalArn)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+CONDITION = {
+    "ConditionExpression": "attribute_not_exists(principalArn)",
+    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+}
+RESERVED_NAME = {**IN_CLUSTER, "principalArn": STANDARD, "username": "system:x"}
+RESERVED_NAMESPACE = {"Namespace": "AWS/EKS", "MetricData": [{"MetricName": "x", "Value": 1.0}]}
 
 # Requests that keep the model and are refused: service, operation, members, error code.
 REFUSED = [
@@ -18,7 +23,7 @@ REFUSED = [
     ("eks", "DescribeAccessEntry", {**IN_CLUSTER, "principalArn": f"{NODE}-gone"}, "ResourceNotFoundException"),
     ("eks", "CreateAccessEntry", {**IN_CLUSTER, "principalArn": NODE}, "ResourceInUseException"),
     ("eks", "CreateAccessEntry", {**IN_CLUSTER, "principalArn": f"{NODE}-gone"}, "InvalidParameterException"),
-    ("eks", "UpdateAccessEntry", {**IN_CLUSTER, "principalArn": STANDARD, "username": "system:x"}, "InvalidParameterException"),
+    ("eks", "UpdateAccessEntry", RESERVED_NAME, "InvalidParameterException"),
     ("eks", "DeleteAccessEntry", {"clusterName": "gone", "principalArn": NODE}, "ResourceNotFoundException"),
     ("eks", "ListAccessEntries", {"clusterName": "gone"}, "ResourceNotFoundException"),
     ("eks", "ListAccessEntries", {**IN_CLUSTER, "nextToken": "0"}, "InvalidParameterException"),
@@ -41,7 +46,7 @@ REFUSED = [
     ("dynamodb", "GetItem", {"TableName": "gone", "Key": KEY}, "ResourceNotFoundException"),
     ("dynamodb", "PutItem", {"TableName": TABLE, "Item": KEY, **CONDITION}, "ConditionalCheckFailedException"),
     ("dynamodb", "Query", {"TableName": TABLE}, "ValidationException"),
-    ("monitoring", "PutMetricData", {"Namespace": "AWS/EKS", "MetricData": [{"MetricName": "x", "Value": 1.0}]}, "InvalidParameterValue"),
+    ("monitoring", "PutMetricData", RESERVED_NAMESPACE, "InvalidParameterValue"),
 ]
 
 

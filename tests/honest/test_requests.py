@@ -1,8 +1,8 @@
 """The in-process AWS takes what the service models allow, and refuses whatever breaks them: it cannot drift into
 accepting what the services would not.
 
-It is stricter than the services in one thing: a member that the model does not know is refused, where most services pass
-over it. A program that sends one has a mistake in it."""
+It is stricter than the services in one thing: a member that the model does not know is refused, where most services
+pass over it. A program that sends one has a mistake in it."""
 
 import json
 from datetime import datetime
@@ -117,7 +117,8 @@ def _as_decoded(exchange) -> dict:
 def _read(service: str, body):
     """The members in a request's body."""
     if protocol(service) == "query":
-        return {name: str(value) for name, value in (body if isinstance(body, dict) else dict(parse_qsl(body.decode()))).items()}
+        form = body if isinstance(body, dict) else dict(parse_qsl(body.decode()))
+        return {name: str(value) for name, value in form.items()}
     if protocol(service) == "smithy-rpc-v2-cbor":
         return cbor2.loads(body)
     return json.loads(body) if body else {}

@@ -28,7 +28,7 @@ def required_only(shape, value):
 
 
 def is_union(shape) -> bool:
-    """Whether of a structure's members exactly one is to be there. DynamoDB's model has a union that it does not call so."""
+    """Whether of a structure's members exactly one is to be there. DynamoDB's model does not call its union so."""
     return shape.is_tagged_union or shape.name == "AttributeValue"
 
 

@@ -1,8 +1,8 @@
 """Requests written by the model, however wrong their members are, and replies read without the leniency of a client.
 
-botocore's own serializers refuse or drop what no model knows, so that the wrong requests are written here: `encode` takes
-a tree of members and puts each where the model says. `test_requests.py` holds it to botocore's serializers with requests
-that are right."""
+botocore's own serializers refuse or drop what no model knows, so that the wrong requests are written here: `encode`
+takes a tree of members and puts each where the model says. `test_requests.py` holds it to botocore's serializers with
+requests that are right."""
 
 import http.client
 import json

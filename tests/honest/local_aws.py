@@ -19,7 +19,10 @@ class LocalAws:
 
     def __enter__(self) -> "LocalAws":
         program = os.environ.get("LOCAL_AWS") or PROJECT / "target/debug/local-aws"
-        self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # The recording is the scenarios': what is sent here does not belong in it.
+        environment = {name: value for name, value in os.environ.items() if name != "CLOUD_RECORDING"}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._process = subprocess.Popen([program], env=environment, text=True, **pipes)
         self.url = json.loads(self._process.stdout.readline())["http"]
         return self
 

@@ -11,15 +11,20 @@ REQUIREMENTS := tests/deployed/requirements.txt
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DEBUG_BOOTSTRAP := $(TARGET)/debug/bootstrap
 RELEASE_BOOTSTRAP := $(TARGET)/release/bootstrap
+LOCAL_AWS := $(TARGET)/debug/local-aws
+
+# What the scenarios and their AWS said to each other, as `make check` recorded it.
+RECORDING := $(TARGET)/recording.jsonl
 
 # The scenario test that tells the story against an AWS that binds role IDs.
 STORY := story::
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
+HONEST := PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed budgets sbom release fuzz clean event check-entry inventory-csv inventory-markdown
+.PHONY: help demo check test lint deny deployed honest compare local-aws budgets sbom release fuzz clean event check-entry inventory-csv inventory-markdown
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -39,9 +44,10 @@ demo: ## The story, told twice: on a local AWS emulator, and on a strict AWS in 
 check: ## The fast part of `make test`: format, clippy, unit, property and scenario tests
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo test --locked
+	@rm -f $(RECORDING)
+	CLOUD_RECORDING=$(RECORDING) cargo test --locked
 
-test: $(VENV_READY) deny lint budgets check ## Everything: dependencies, check, template, sizes, the packaged function on an emulator
+test: $(VENV_READY) deny lint budgets check honest ## Everything: dependencies, check, template, sizes, the packaged function on an emulator
 	BOOTSTRAP=$(RELEASE_BOOTSTRAP) $(PYTEST)
 
 lint: $(VENV_READY) ## cfn-lint on the template
@@ -53,6 +59,18 @@ deny: $(VENV_READY) ## The dependencies: licences, bans, duplicates, sources, an
 deployed: $(VENV_READY) ## The deployed tests alone, with a development build
 	cargo build --locked --bin bootstrap
 	BOOTSTRAP=$(DEBUG_BOOTSTRAP) $(PYTEST)
+
+honest: $(VENV_READY) local-aws $(RECORDING) ## The AWS in the process against botocore's service models and the emulator
+	$(HONEST) CLOUD_RECORDING=$(RECORDING) $(VENV)/bin/python -m pytest tests/honest
+
+compare: $(VENV_READY) local-aws ## Where the AWS in the process and the emulator differ, as a table
+	@$(HONEST) PYTHONPATH=tests/deployed $(VENV)/bin/python tests/honest/compare.py
+
+local-aws: ## Build the AWS in the process as a server on loopback ports
+	cargo build --locked --manifest-path tests/local_aws/Cargo.toml --target-dir $(TARGET)
+
+$(RECORDING):
+	CLOUD_RECORDING=$@ cargo test --locked --test scenarios
 
 budgets: ## Build for release; binary under 8 MB, zip under 4 MB, peak memory on 500 clusters under 32 MB
 	cargo build --release --locked --bin bootstrap

@@ -5,7 +5,7 @@ import re
 from stack import PROJECT
 
 README = (PROJECT / "README.md").read_text()
-SCENARIOS = PROJECT / "tests" / "scenarios"
+TESTS = PROJECT / "tests"
 
 
 def chapter(heading: str) -> str:
@@ -23,8 +23,14 @@ def test_every_test_that_a_promise_names_is_there():
     ]
 
     assert len(rows) > 10 and len(named) >= 2 * len(rows)
-    missing = [(file, test) for file, test in named if f" fn {test}(" not in (SCENARIOS / f"{file}.rs").read_text()]
+    missing = [(file, test) for file, test in named if not re.search(rf"\b(fn|def) {test}\(", text_of(file))]
     assert missing == []
+
+
+def text_of(file: str) -> str:
+    """A test file of the scenarios, or of those in Python that hold them honest."""
+    path = TESTS / "honest" / f"{file}.py" if file.startswith("test_") else TESTS / "scenarios" / f"{file}.rs"
+    return path.read_text()
 
 
 def test_every_link_within_the_readme_leads_to_a_chapter():

@@ -39,7 +39,8 @@ fn list_regions(world: &World, parameters: &Parameters) -> Result<Value, Refusal
         .filter(|(_, status)| wanted.as_ref().is_none_or(|wanted| wanted.contains(status)))
         .map(|(name, status)| (name.clone(), json!({ "RegionName": name, "RegionOptStatus": status })))
         .collect();
-    let page = paging::page(&world.habits, "ListRegions", &regions, size, parameters.optional_text("NextToken")?)?;
+    let page =
+        paging::page(&world.habits, "ListRegions", &regions, size, parameters.text_within("NextToken", 0, 1000)?)?;
     let mut reply = json!({ "Regions": page.items });
     if let Some(token) = page.token {
         reply["NextToken"] = token.into();

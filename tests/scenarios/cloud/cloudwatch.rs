@@ -28,6 +28,9 @@ pub struct Datum {
     pub at: OffsetDateTime,
 }
 
+/// The units of the API, as far as they are modelled here.
+const UNITS: [&str; 6] = ["None", "Count", "Seconds", "Milliseconds", "Bytes", "Percent"];
+
 /// Answers a CloudWatch operation in a Region.
 pub(super) fn answer(
     world: &mut World,
@@ -38,7 +41,13 @@ pub(super) fn answer(
     match operation {
         "PutMetricData" => put_metric_data(world, region, parameters),
         "GetMetricStatistics" => get_metric_statistics(world, region, parameters),
-        "GetMetricData" => get_metric_data(world, region, parameters),
+        // Unlike the others it has no error of its own for parameters.
+        "GetMetricData" => get_metric_data(world, region, parameters).map_err(|refusal| match refusal.code.as_str() {
+            "InvalidParameterException" | "InvalidParameterValue" => {
+                Refusal::new(400, "ValidationError", refusal.message)
+            }
+            _ => refusal,
+        }),
         _ => Err(Refusal::unknown_operation(operation)),
     }
     .map_err(|refusal| match refusal.code.as_str() {
@@ -49,14 +58,9 @@ pub(super) fn answer(
 
 fn put_metric_data(world: &mut World, region: &str, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&["Namespace", "MetricData"])?;
-    let namespace = parameters.text("Namespace")?;
-    let lawful = |c: char| c.is_ascii_alphanumeric() || "._-/#: ".contains(c);
-    if namespace.len() > 255
-        || namespace.starts_with([':'])
-        || namespace.starts_with("AWS/")
-        || !namespace.chars().all(lawful)
-    {
-        return Err(invalid(format!("The value {namespace} for parameter Namespace is invalid.")));
+    let namespace = namespace(parameters)?;
+    if namespace.starts_with("AWS/") {
+        return Err(invalid("The value AWS/ for parameter Namespace is invalid."));
     }
     let data = parameters.objects("MetricData")?;
     if data.is_empty() || data.len() > 1000 {
@@ -79,13 +83,10 @@ fn read_datum(now: OffsetDateTime, region: &str, namespace: &str, datum: &Parame
         "Unit",
         "StorageResolution",
     ])?;
-    let name = datum.text("MetricName")?;
-    if name.len() > 255 {
-        return Err(invalid("The parameter MetricName is longer than 255 characters."));
-    }
-    let unit = datum.optional_text("Unit")?.unwrap_or("None");
-    if !["None", "Count", "Seconds", "Milliseconds", "Bytes", "Percent"].contains(&unit) {
-        return Err(invalid(format!("The unit {unit} is not one of those modelled here.")));
+    let name = metric_name(datum)?;
+    let unit = datum.one_of("Unit", &UNITS)?.unwrap_or("None");
+    if datum.number("StorageResolution", 1, 60)?.is_some_and(|seconds| ![1, 60].contains(&seconds)) {
+        return Err(invalid("The parameter StorageResolution must be 1 or 60."));
     }
     let at = moment(datum, "Timestamp")?.unwrap_or(now);
     if at < now - time::Duration::weeks(2) || at > now + time::Duration::hours(2) {
@@ -125,6 +126,20 @@ fn read_datum(now: OffsetDateTime, region: &str, namespace: &str, datum: &Parame
     })
 }
 
+fn namespace(from: &Parameters) -> Result<&str, Refusal> {
+    let namespace = from.text("Namespace")?;
+    let lawful = |c: char| c.is_ascii_alphanumeric() || "._-/#: ".contains(c);
+    if namespace.len() > 255 || namespace.starts_with(':') || !namespace.chars().all(lawful) {
+        return Err(invalid(format!("The value {namespace} for parameter Namespace is invalid.")));
+    }
+    Ok(namespace)
+}
+
+fn metric_name(from: &Parameters) -> Result<&str, Refusal> {
+    from.text_within("MetricName", 1, 255)?;
+    from.text("MetricName")
+}
+
 fn dimensions(from: &Parameters) -> Result<BTreeMap<String, String>, Refusal> {
     let list = from.objects("Dimensions")?;
     if list.len() > 30 {
@@ -157,7 +172,8 @@ fn get_metric_statistics(world: &World, region: &str, parameters: &Parameters) -
         "Unit",
     ])?;
     let statistics = parameters.texts("Statistics")?.unwrap_or_default();
-    if statistics.is_empty() || statistics.iter().any(|statistic| !["Sum", "SampleCount"].contains(&statistic.as_str()))
+    if !(1..=5).contains(&statistics.len())
+        || statistics.iter().any(|statistic| !["Sum", "SampleCount"].contains(&statistic.as_str()))
     {
         return Err(invalid("Statistics must name Sum or SampleCount; others are not modelled here."));
     }
@@ -181,21 +197,33 @@ fn get_metric_statistics(world: &World, region: &str, parameters: &Parameters) -
 
 fn get_metric_data(world: &World, region: &str, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&["MetricDataQueries", "StartTime", "EndTime", "ScanBy", "MaxDatapoints"])?;
+    let newest_first = parameters.one_of("ScanBy", &["TimestampAscending", "TimestampDescending"])?;
+    let newest_first = newest_first != Some("TimestampAscending");
+    if parameters.number("MaxDatapoints", 1, 100_800)?.is_some_and(|most| most < 100_800) {
+        return Err(invalid("MaxDatapoints below 100,800 is not modelled here."));
+    }
     let (from, to) = span(parameters)?;
+    let queries = parameters.objects("MetricDataQueries")?;
+    if !(1..=500).contains(&queries.len()) {
+        return Err(invalid("The collection MetricDataQueries must have between 1 and 500 members."));
+    }
     let mut results = Vec::new();
-    for query in parameters.objects("MetricDataQueries")? {
+    for query in queries {
         query.allow(&["Id", "MetricStat", "Label", "ReturnData"])?;
         let stat = query
             .object("MetricStat")?
             .ok_or_else(|| invalid("MetricStat is required; expressions are not modelled here."))?;
         stat.allow(&["Metric", "Period", "Stat", "Unit"])?;
         let metric = stat.object("Metric")?.ok_or_else(|| invalid("Metric is required."))?;
+        metric.allow(&["Namespace", "MetricName", "Dimensions"])?;
         if stat.text("Stat")? != "Sum" {
             return Err(invalid("Stat must be Sum; others are not modelled here."));
         }
         let mut points: Vec<(i64, f64)> =
             series(world, region, &metric, &stat, from, to)?.into_iter().map(|(at, (sum, _))| (at, sum)).collect();
-        if parameters.optional_text("ScanBy")? != Some("TimestampAscending") {
+        query.text_within("Id", 1, 255)?;
+        query.flag("ReturnData")?;
+        if newest_first {
             points.reverse();
         }
         let (timestamps, values): (Vec<i64>, Vec<f64>) = points.into_iter().unzip();
@@ -219,13 +247,13 @@ fn series(
     from: OffsetDateTime,
     to: OffsetDateTime,
 ) -> Result<BTreeMap<i64, (f64, u32)>, Refusal> {
-    let (namespace, name, dimensions) = (metric.text("Namespace")?, metric.text("MetricName")?, dimensions(metric)?);
+    let (namespace, name, dimensions) = (namespace(metric)?, metric_name(metric)?, dimensions(metric)?);
     let period = stat.number("Period", 1, 86_400 * 365)?.ok_or_else(|| invalid("Period is required."))?;
     let period = i64::try_from(period).expect("a year fits");
     if period % 60 != 0 {
         return Err(invalid("Period must be a multiple of 60."));
     }
-    let unit = stat.optional_text("Unit")?;
+    let unit = stat.one_of("Unit", &UNITS)?;
     let mut series = BTreeMap::new();
     for datum in &world.metrics {
         let wanted = datum.region == region

@@ -20,6 +20,9 @@ pub type Item = Map<String, Value>;
 /// The largest item, in bytes.
 const LARGEST_ITEM: usize = 400 * 1024;
 
+/// The longest name of an attribute.
+const LONGEST_NAME: usize = 65_535;
+
 /// A table.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
@@ -100,6 +103,9 @@ impl Table {
     }
 }
 
+/// The operations that this DynamoDB knows.
+const OPERATIONS: [&str; 6] = ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"];
+
 /// Answers a DynamoDB operation in a Region.
 pub(super) fn answer(
     world: &mut World,
@@ -107,6 +113,10 @@ pub(super) fn answer(
     operation: &str,
     parameters: &Parameters,
 ) -> Result<Value, Refusal> {
+    if !OPERATIONS.contains(&operation) {
+        return Err(Refusal::unknown_operation(operation));
+    }
+    check_members(parameters).map_err(in_validation_terms)?;
     let name = parameters.text("TableName").map_err(in_validation_terms)?;
     let (now, lag, page) = (world.now, world.habits.inconsistent_reads_lag_by, world.habits.table_page_size);
     let table = world.tables.get_mut(&(region.to_owned(), name.to_owned()));
@@ -117,8 +127,7 @@ pub(super) fn answer(
         "UpdateItem" => update_item(table, now, parameters),
         "DeleteItem" => delete_item(table, now, parameters),
         "Query" => read_page(table, now, lag, page, parameters, true),
-        "Scan" => read_page(table, now, lag, page, parameters, false),
-        _ => Err(Refusal::unknown_operation(operation)),
+        _ => read_page(table, now, lag, page, parameters, false),
     }
     .map_err(in_validation_terms)
 }
@@ -146,33 +155,33 @@ const WRITE: [&str; 7] = [
 
 fn put_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&[&WRITE[..], &["Item"]].concat())?;
+    let wanted = parameters.one_of("ReturnValues", &["NONE", "ALL_OLD"])?;
     let item = member(parameters, "Item")?.as_map().clone();
     let key = table.key_of(&item)?;
     if item.iter().map(|(name, value)| name.len() + value.to_string().len()).sum::<usize>() > LARGEST_ITEM {
         return Err(Refusal::validation("Item size has exceeded the maximum allowed size"));
     }
-    if let Some((name, _)) = item.iter().find(|(_, value)| !is_attribute(value)) {
-        return Err(Refusal::validation(format!("Supplied AttributeValue of {name} is not valid")));
-    }
     check_condition(table, &key, parameters, &[])?;
     let old = table.rows.get(&key).cloned();
     table.write(now, key, Some(item));
-    returned(parameters, old, None)
+    Ok(returned(wanted, old, None))
 }
 
 fn delete_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&[&WRITE[..], &["Key"]].concat())?;
+    let wanted = parameters.one_of("ReturnValues", &["NONE", "ALL_OLD"])?;
     let key = table.exact_key(member(parameters, "Key")?.as_map())?;
     check_condition(table, &key, parameters, &[])?;
     let old = table.rows.get(&key).cloned();
     if old.is_some() {
         table.write(now, key, None);
     }
-    returned(parameters, old, None)
+    Ok(returned(wanted, old, None))
 }
 
 fn update_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&[&WRITE[..], &["Key", "UpdateExpression"]].concat())?;
+    let wanted = parameters.one_of("ReturnValues", &["NONE", "ALL_OLD", "ALL_NEW"])?;
     let key_item = member(parameters, "Key")?.as_map().clone();
     let key = table.exact_key(&key_item)?;
     let update = parameters.optional_text("UpdateExpression")?.unwrap_or_default();
@@ -184,17 +193,17 @@ fn update_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) 
         return Err(Refusal::validation("Cannot update attribute. This attribute is part of the key"));
     }
     table.write(now, key, Some(item.clone()));
-    returned(parameters, old, Some(item))
+    Ok(returned(wanted, old, Some(item)))
 }
 
-fn returned(parameters: &Parameters, old: Option<Item>, new: Option<Item>) -> Result<Value, Refusal> {
-    let item = match (parameters.optional_text("ReturnValues")?.unwrap_or("NONE"), new) {
-        ("NONE", _) => None,
-        ("ALL_OLD", _) => old,
-        ("ALL_NEW", Some(new)) => Some(new),
-        (other, _) => return Err(Refusal::validation(format!("ReturnValues {other} is not supported here"))),
+/// The reply to a write: what `ReturnValues` asks for of the row before and after it.
+fn returned(wanted: Option<&str>, old: Option<Item>, new: Option<Item>) -> Value {
+    let item = match wanted {
+        Some("ALL_OLD") => old,
+        Some("ALL_NEW") => new,
+        _ => None,
     };
-    Ok(item.map_or_else(|| json!({}), |item| json!({ "Attributes": item })))
+    item.map_or_else(|| json!({}), |item| json!({ "Attributes": item }))
 }
 
 fn check_condition(
@@ -281,15 +290,41 @@ fn in_validation_terms(refusal: Refusal) -> Refusal {
     if refusal.code == "InvalidParameterException" { Refusal::validation(refusal.message) } else { refusal }
 }
 
+/// Refuses what no operation takes, whichever has it: values of attributes that are none, enumerations' other values.
+fn check_members(parameters: &Parameters) -> Result<(), Refusal> {
+    for member in ["Key", "Item", "ExclusiveStartKey", "ExpressionAttributeValues"] {
+        let Some(attributes) = parameters.object(member)? else { continue };
+        if let Some((name, _)) = attributes.as_map().iter().find(|(_, value)| !is_attribute(value)) {
+            return Err(Refusal::validation(format!("Supplied AttributeValue of {name} is not valid")));
+        }
+    }
+    let names = parameters.text_map("ExpressionAttributeNames")?.unwrap_or_default();
+    if names.values().any(|name| !(1..=LONGEST_NAME).contains(&name.len())) {
+        return Err(Refusal::validation("ExpressionAttributeNames must have between 1 and 65535 characters"));
+    }
+    parameters.one_of("ReturnConsumedCapacity", &["INDEXES", "TOTAL", "NONE"])?;
+    parameters.one_of("ReturnValuesOnConditionCheckFailure", &["ALL_OLD", "NONE"])?;
+    Ok(())
+}
+
 fn is_attribute(value: &Value) -> bool {
-    let kinds = ["S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL"];
+    let is_number = |value: &Value| value.as_str().is_some_and(|digits| digits.parse::<f64>().is_ok());
+    let is_set = |value: &Value, of: fn(&Value) -> bool| {
+        value.as_array().is_some_and(|set| !set.is_empty() && set.iter().all(of))
+    };
     let Some(value) = value.as_object().filter(|value| value.len() == 1) else { return false };
     value.iter().all(|(kind, inner)| match kind.as_str() {
-        "N" => inner.as_str().is_some_and(|digits| digits.parse::<f64>().is_ok()),
-        "M" => inner.as_object().is_some_and(|map| map.values().all(is_attribute)),
+        "S" | "B" => inner.is_string(),
+        "N" => is_number(inner),
+        "BOOL" => inner.is_boolean(),
+        "NULL" => inner == &Value::Bool(true),
+        "M" => inner
+            .as_object()
+            .is_some_and(|map| map.iter().all(|(name, value)| name.len() <= LONGEST_NAME && is_attribute(value))),
         "L" => inner.as_array().is_some_and(|list| list.iter().all(is_attribute)),
-        "SS" | "NS" | "BS" => inner.as_array().is_some_and(|set| !set.is_empty()),
-        kind => kinds.contains(&kind),
+        "SS" | "BS" => is_set(inner, Value::is_string),
+        "NS" => is_set(inner, is_number),
+        _ => false,
     })
 }
 

@@ -101,6 +101,7 @@ fn create_entry(world: &mut World, region: &str, parameters: &Parameters) -> Res
         groups: parameters.texts("kubernetesGroups")?,
         tags: parameters.text_map("tags")?,
     };
+    parameters.optional_text("clientRequestToken")?;
     let entry = world.create_entry(region, cluster, &new, Caller::Guard)?;
     Ok(json!({ "accessEntry": entry_json(cluster, &entry) }))
 }
@@ -110,6 +111,7 @@ fn update_entry(world: &mut World, region: &str, parameters: &Parameters) -> Res
     let (cluster, principal) = entry_key(parameters)?;
     let groups = parameters.texts("kubernetesGroups")?;
     let username = parameters.optional_text("username")?;
+    parameters.optional_text("clientRequestToken")?;
     let entry = world.update_entry(region, cluster, principal, username, groups.as_deref())?;
     Ok(json!({ "accessEntry": entry_json(cluster, &entry) }))
 }

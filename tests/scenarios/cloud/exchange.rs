@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::calls::{Action, Call, Phase};
+use super::recording;
 use super::refusal::Refusal;
 use super::services::{self, Service};
 use super::wire::{self, Incoming, Response};
@@ -50,7 +51,7 @@ impl Cloud {
             Action::Proceed | Action::Delay(_) if lost => self.faulty(Action::Close, &call, half).await,
             Action::Proceed | Action::Delay(_) => {
                 self.wait(half).await;
-                Reply::Response(wire::encode(call.service, &call.operation, &answer, &request_id(&call)))
+                answered(&call, &answer)
             }
             Action::LoseReply => self.faulty(Action::Close, &call, half).await,
             other => self.faulty(other, &call, half).await,
@@ -92,9 +93,7 @@ impl Cloud {
     }
 
     async fn faulty(&self, action: Action, call: &Call, half: Duration) -> Reply {
-        let error = |refusal: Refusal| {
-            Reply::Response(wire::encode(call.service, &call.operation, &Err(refusal), &request_id(call)))
-        };
+        let error = |refusal: Refusal| answered(call, &Err(refusal));
         if action == Action::Stop {
             self.0.stopped.send_replace(true);
         }
@@ -142,6 +141,13 @@ fn take_effect(world: &mut super::World, incoming: &Incoming) -> Result<serde_js
         return Err(Refusal::new(400, "SerializationException", why.clone()));
     }
     services::answer(world, incoming.service, &incoming.region, &incoming.operation, &incoming.parameters)
+}
+
+/// The reply with an answer in it.
+fn answered(call: &Call, answer: &Result<serde_json::Value, Refusal>) -> Reply {
+    let response = wire::encode(call.service, &call.operation, answer, &request_id(call));
+    recording::record(call, &response);
+    Reply::Response(response)
 }
 
 fn request_id(call: &Call) -> String {

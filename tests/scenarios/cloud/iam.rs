@@ -127,7 +127,10 @@ fn get_role(world: &World, parameters: &Parameters) -> Result<Value, Refusal> {
 fn list_roles(world: &World, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&["PathPrefix", "Marker", "MaxItems"])?;
     let size = parameters.number("MaxItems", 1, 1000)?.unwrap_or(100);
-    let prefix = parameters.optional_text("PathPrefix")?.unwrap_or("/");
+    let prefix = parameters.text_within("PathPrefix", 1, 512)?.unwrap_or("/");
+    if !prefix.starts_with('/') || !prefix.bytes().all(|byte| (0x21..=0x7f).contains(&byte)) {
+        return Err(Refusal::new(400, "ValidationError", "The specified value for pathPrefix is invalid."));
+    }
     let mut names: Vec<String> = world.role_history.iter().map(|change| change.key.clone()).collect();
     names.extend(world.roles.keys().cloned());
     names.sort();
@@ -139,7 +142,7 @@ fn list_roles(world: &World, parameters: &Parameters) -> Result<Value, Refusal> 
         .map(|(key, role)| (key, shown(role)))
         .collect();
     let listing = format!("ListRoles{prefix}");
-    let page = paging::page(&world.habits, &listing, &roles, size, parameters.optional_text("Marker")?)?;
+    let page = paging::page(&world.habits, &listing, &roles, size, parameters.text_within("Marker", 1, 320)?)?;
     let mut reply = json!({ "Roles": page.items, "IsTruncated": page.token.is_some() });
     if let Some(marker) = page.token {
         reply["Marker"] = marker.into();

@@ -27,6 +27,7 @@ pub mod iam;
 pub mod judge;
 pub mod paging;
 pub mod parameters;
+mod recording;
 pub mod refusal;
 pub mod rules;
 pub mod services;
@@ -123,10 +124,10 @@ impl Cloud {
         self.0.shifted_ms.fetch_add(ms, Ordering::SeqCst);
     }
 
-    /// Puts the cloud's clock to a moment after [`EPOCH`], for a world that is about to be made anew.
-    pub fn set_clock(&self, moment: OffsetDateTime) {
-        let shift = moment - EPOCH - self.0.started.elapsed();
-        let ms = u64::try_from(shift.whole_milliseconds()).expect("a moment after the clock's start");
+    /// Sets this cloud's clock to a moment after [`EPOCH`], also an earlier one than its present.
+    pub fn set_clock(&self, to: OffsetDateTime) {
+        let since_epoch = (to - EPOCH - self.0.started.elapsed()).whole_milliseconds();
+        let ms = u64::try_from(since_epoch).expect("a moment after the epoch");
         self.0.shifted_ms.store(ms, Ordering::SeqCst);
     }
 

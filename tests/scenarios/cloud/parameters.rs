@@ -45,6 +45,24 @@ impl Parameters {
         self.typed(name, "a string", Value::as_str)
     }
 
+    /// A text of so many characters that may be absent.
+    pub fn text_within(&self, name: &str, from: usize, to: usize) -> Result<Option<&str>, Refusal> {
+        let text = self.optional_text(name)?;
+        if text.is_some_and(|text| !(from..=to).contains(&text.chars().count())) {
+            return Err(invalid(format!("{name} must have between {from} and {to} characters")));
+        }
+        Ok(text)
+    }
+
+    /// One of these texts, which may be absent.
+    pub fn one_of(&self, name: &str, values: &[&str]) -> Result<Option<&str>, Refusal> {
+        let text = self.optional_text(name)?;
+        match text.filter(|text| !values.contains(text)) {
+            None => Ok(text),
+            Some(stranger) => Err(invalid(format!("{name} must be one of {values:?}, not {stranger}"))),
+        }
+    }
+
     /// A flag that may be absent: then false.
     pub fn flag(&self, name: &str) -> Result<bool, Refusal> {
         Ok(self.typed(name, "a boolean", Value::as_bool)?.unwrap_or(false))

@@ -38,6 +38,11 @@ impl Service {
         })
     }
 
+    /// The name that requests are signed for.
+    pub fn signing_name(self) -> &'static str {
+        if self == Self::CloudWatch { "monitoring" } else { self.prefix() }
+    }
+
     /// How IAM policies call it.
     pub fn prefix(self) -> &'static str {
         match self {

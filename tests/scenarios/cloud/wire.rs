@@ -77,12 +77,13 @@ pub fn encode(service: Service, operation: &str, answer: &Result<Value, Refusal>
         Service::CloudWatch => {
             response = response.header("content-type", "application/cbor").header("smithy-protocol", "rpc-v2-cbor");
             if let Err(refusal) = answer {
-                response = response.header("x-amzn-query-error", format!("{};Sender", refusal.code));
+                let fault = if refusal.status < 500 { "Sender" } else { "Receiver" };
+                response = response.header("x-amzn-query-error", format!("{};{fault}", refusal.code));
             }
             let typed = |refusal: &Refusal| {
-                json!({
-                    "__type": format!("com.amazonaws.cloudwatch#{}", refusal.code), "message": refusal.message,
-                })
+                let shape = cloudwatch_shape(&refusal.code);
+                let message = if shape == "InternalServiceFault" { "Message" } else { "message" };
+                json!({ "__type": format!("com.amazonaws.cloudwatch#{shape}"), message: refusal.message })
             };
             cbor::encode(&answer.as_ref().map_or_else(typed, Value::clone))
         }
@@ -107,6 +108,18 @@ fn dynamodb_error(refusal: &Refusal) -> Value {
         error["Item"] = item.clone();
     }
     error
+}
+
+/// The shape of an error, by its code in the query protocol: bodies name the one, the header for older clients the other.
+fn cloudwatch_shape(code: &str) -> &str {
+    match code {
+        "InvalidParameterValue" => "InvalidParameterValueException",
+        "InvalidParameterCombination" => "InvalidParameterCombinationException",
+        "MissingParameter" => "MissingRequiredParameterException",
+        "InternalServiceError" => "InternalServiceFault",
+        "ValidationError" => "ValidationException",
+        other => other,
+    }
 }
 
 /// Service and Region: from the scope of the signature, else from the host.

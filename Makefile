@@ -1,16 +1,26 @@
 # Access Entry Guard: what a developer runs. `make` lists the targets.
 #
 # Needed: Rust (rustup's toolchain with rustfmt and clippy) and Python 3.10 or later with its venv module. Everything else
-# is installed into .venv/ here, at pinned versions.
+# is installed into .venv/ here, at pinned versions: the emulator and the linters, and in .venv/build/, by themselves since
+# they pin what the others pin too, the SAM CLI, Cargo Lambda and the linker that it uses.
 
 PYTHON ?= python3
 VENV := .venv
 VENV_READY := $(VENV)/.ready
 REQUIREMENTS := tests/deployed/requirements.txt
+BUILD_TOOLS := $(abspath $(VENV)/build)
+BUILD_TOOLS_READY := $(BUILD_TOOLS)/.ready
+BUILD_REQUIREMENTS := tests/tools/requirements-build.txt
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DEBUG_BOOTSTRAP := $(TARGET)/debug/bootstrap
-RELEASE_BOOTSTRAP := $(TARGET)/release/bootstrap
+RELEASE_BOOTSTRAP := $(TARGET)/lambda/bootstrap/bootstrap
+PACKAGE := $(TARGET)/package
+
+# As `sam build` calls it: one build serves both, and what is tested is what is deployed.
+ARCHITECTURE ?= x86_64
+LAMBDA_BUILD = PATH="$(BUILD_TOOLS)/bin:$$PATH" cargo lambda build --release --locked --bin bootstrap \
+  $(if $(filter arm64,$(ARCHITECTURE)),--arm64)
 
 # The scenario test that tells the story against an AWS that binds role IDs.
 STORY := story::
@@ -19,7 +29,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deployed budgets clean event check-entry inventory-csv inventory-markdown
+.PHONY: help demo check test lint deployed budgets build zip package clean event check-entry inventory-csv inventory-markdown
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -42,7 +52,7 @@ check: ## The fast part of `make test`: format, clippy, unit, property and scena
 	cargo test --locked
 
 test: $(VENV_READY) lint budgets check ## Everything: check, template, sizes, and the packaged function on an emulator
-	BOOTSTRAP=$(RELEASE_BOOTSTRAP) $(PYTEST)
+	BOOTSTRAP=$(RELEASE_BOOTSTRAP) BUILD_TOOLS=$(BUILD_TOOLS)/bin $(PYTEST)
 
 lint: $(VENV_READY) ## cfn-lint on the template
 	$(VENV)/bin/cfn-lint template.yaml
@@ -51,8 +61,17 @@ deployed: $(VENV_READY) ## The deployed tests alone, with a development build
 	cargo build --locked --bin bootstrap
 	BOOTSTRAP=$(DEBUG_BOOTSTRAP) $(PYTEST)
 
-budgets: ## Build for release; binary under 8 MB, zip under 4 MB, peak memory on 500 clusters under 32 MB
-	cargo build --release --locked --bin bootstrap
+build: $(BUILD_TOOLS_READY) ## Build the function for Lambda, with Cargo Lambda: [ARCHITECTURE=x86_64|arm64]
+	$(LAMBDA_BUILD)
+
+zip: $(VENV_READY) build ## The deployment package and its checksum, in target/package/: [ARCHITECTURE=x86_64|arm64]
+	@$(VENV)/bin/python tests/tools/package.py $(RELEASE_BOOTSTRAP) $(PACKAGE)
+
+package: $(VENV_READY) build ## Zip, and a template without transform, in a bucket: BUCKET=name [PREFIX=path] [ARCHITECTURE=…]
+	@[ -n '$(BUCKET)' ] || { echo "make package BUCKET=name: a bucket in the stack's Region"; exit 2; }
+	@$(VENV)/bin/python tests/tools/package.py $(RELEASE_BOOTSTRAP) $(PACKAGE) --bucket '$(BUCKET)' --prefix '$(PREFIX)'
+
+budgets: build ## Binary under 8 MB, zip under 4 MB, peak memory on 500 clusters under 32 MB
 	@$(PYTHON) tests/bench/size.py $(RELEASE_BOOTSTRAP)
 	@$(PYTHON) tests/bench/memory.py $(RELEASE_BOOTSTRAP)
 
@@ -84,4 +103,10 @@ $(VENV_READY): $(REQUIREMENTS)
 	@echo "Installing the emulator and the linters into $(VENV)/ (about half a minute) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	@touch $@
+
+$(BUILD_TOOLS_READY): $(BUILD_REQUIREMENTS) $(VENV_READY)
+	@echo "Installing Cargo Lambda, its linker and the SAM CLI into $(BUILD_TOOLS)/ (about a minute) ..."
+	@$(PYTHON) -m venv $(BUILD_TOOLS)
+	@$(BUILD_TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $(BUILD_REQUIREMENTS)
 	@touch $@

@@ -8,7 +8,7 @@ import cfnlint
 import pytest
 from botocore.exceptions import ClientError
 
-from plain_template import with_code_at, without_transform
+from package import with_code_at, without_transform
 from stack import PROJECT, TEMPLATE, Stack, bootstrap_path
 from world import sample
 

@@ -1,7 +1,6 @@
 """What `make package` makes: deployed as it is, and held to what StackSets, Terraform and CloudFormation take."""
 
 import hashlib
-import json
 import os
 import re
 import stat
@@ -13,10 +12,11 @@ from pathlib import Path
 import cfnlint
 import pytest
 import yaml
+from cfnlint.decode import decode_str
 
 from emulator import ACCOUNT, HOME_REGION
 from package import architecture_of, zip_of
-from stack import PROJECT, Stack, bootstrap_path
+from stack import PROJECT, TEMPLATE, Stack, bootstrap_path
 from world import Cluster, create_role, creation_event, recreate_role
 
 BUCKET = "releases"
@@ -76,22 +76,15 @@ def test_the_packaged_stack_repairs(emulator, stack):
     assert cluster.entry(role)["accessEntryArn"] != before["accessEntryArn"]
 
 
-def test_the_packaged_stack_has_the_resources_of_the_template(emulator, package, stack, tmp_path):
+def test_the_packaged_stack_has_the_resources_of_the_template(emulator, package, stack):
     packaged = {name: kind["Type"] for name, kind in package.resources.items()}
-    source = yaml.load((PROJECT / "template.yaml").read_text(), Loader=IgnoringTags)["Resources"]
+    source, _ = decode_str(TEMPLATE.read_text())
 
     # The transform makes two resources of the function.
     assert packaged.pop("GuardFunctionEventInvokeConfig") == "AWS::Lambda::EventInvokeConfig"
     assert packaged.pop("GuardFunction") == "AWS::Lambda::Function"
-    assert packaged == {name: kind["Type"] for name, kind in source.items() if name != "GuardFunction"}
+    assert packaged == {name: kind["Type"] for name, kind in source["Resources"].items() if name != "GuardFunction"}
     assert {"RoleEvents", "RuleMayInvoke", "EventsAlias", "ApproveAlias", "Sweep"} <= set(stack.resources())
-
-
-class IgnoringTags(yaml.SafeLoader):
-    """Reads a template whose intrinsic functions do not matter."""
-
-
-IgnoringTags.add_multi_constructor("!", lambda _loader, tag, _node: tag)
 
 
 def test_the_package_has_no_transform_and_no_local_path(package):

@@ -29,7 +29,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deployed budgets build zip package clean event check-entry inventory-csv inventory-markdown
+.PHONY: help demo check test lint deployed budgets build zip package bucket-is-given clean event check-entry inventory-csv inventory-markdown
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -67,9 +67,11 @@ build: $(BUILD_TOOLS_READY) ## Build the function for Lambda, with Cargo Lambda:
 zip: $(VENV_READY) build ## The deployment package and its checksum, in target/package/: [ARCHITECTURE=x86_64|arm64]
 	@$(VENV)/bin/python tests/tools/package.py $(RELEASE_BOOTSTRAP) $(PACKAGE)
 
-package: $(VENV_READY) build ## Zip, and a template without transform, in a bucket: BUCKET=name [PREFIX=path] [ARCHITECTURE=…]
-	@[ -n '$(BUCKET)' ] || { echo "make package BUCKET=name: a bucket in the stack's Region"; exit 2; }
+package: bucket-is-given $(VENV_READY) build ## Zip, and a template without transform, in a bucket: BUCKET=name [PREFIX=path] [ARCHITECTURE=…]
 	@$(VENV)/bin/python tests/tools/package.py $(RELEASE_BOOTSTRAP) $(PACKAGE) --bucket '$(BUCKET)' --prefix '$(PREFIX)'
+
+bucket-is-given:
+	@[ -n '$(BUCKET)' ] || { echo "Which bucket, in the stack's Region? make package BUCKET=name"; exit 2; }
 
 budgets: build ## Binary under 8 MB, zip under 4 MB, peak memory on 500 clusters under 32 MB
 	@$(PYTHON) tests/bench/size.py $(RELEASE_BOOTSTRAP)

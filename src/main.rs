@@ -11,7 +11,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-/// What the Runtime API of `cargo lambda watch` gives in place of the function's ARN. Lambda itself gives an ARN always.
+/// What `cargo lambda watch` gives in place of the function's ARN. Lambda itself always gives an ARN.
 const NO_ARN: &str = "function-arn";
 /// The variable that says which ARN to go by then: its account, partition and alias.
 const LOCAL_FUNCTION_ARN: &str = "LOCAL_FUNCTION_ARN";

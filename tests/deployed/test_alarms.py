@@ -77,7 +77,8 @@ def test_alarms_on_services_watch_this_function_and_these_queues(emulator, stack
         return {d["Name"]: d["Value"] for d in alarms(emulator)[name]["Dimensions"]}
 
     assert watched("errors") == watched("throttles") == {"FunctionName": "access-entry-guard"}
-    for name, output in [("failed-invocations", "FailedInvocationsQueueUrl"), ("undelivered-events", "UndeliveredEventsQueueUrl")]:
+    queues = {"failed-invocations": "FailedInvocationsQueueUrl", "undelivered-events": "UndeliveredEventsQueueUrl"}
+    for name, output in queues.items():
         assert watched(name) == {"QueueName": stack.outputs[output].rsplit("/")[-1]}
 
 

@@ -1,4 +1,4 @@
-"""The ways to build the function for Lambda, with the real tools: all come to the executable that the other tests deploy.
+"""The ways to build the function, with the real tools: all come to the executable that the other tests deploy.
 
 `make test` says where the tools are (BUILD_TOOLS) and has built for Lambda before, so that Cargo has nothing to compile
 here. `sam local invoke` needs Docker, and is not tried.
@@ -59,7 +59,8 @@ def test_the_executable_asks_for_no_later_glibc_than_lambda_has():
         needed = ELFFile(executable).get_section_by_name(".gnu.version_r")
         versions = [auxiliary.name for _, auxiliaries in needed.iter_versions() for auxiliary in auxiliaries]
 
-    asked = [tuple(map(int, match[1].split("."))) for name in versions if (match := re.fullmatch(r"GLIBC_([\d.]+)", name))]
+    matches = [re.fullmatch(r"GLIBC_([\d.]+)", name) for name in versions]
+    asked = [tuple(map(int, match[1].split("."))) for match in matches if match]
     assert asked and max(asked) <= GLIBC
 
 
@@ -104,14 +105,15 @@ def test_cargo_lambda_deploy_brings_the_code_and_leaves_the_rest(emulator, stack
     assert after["CodeSha256"] != before["CodeSha256"]
     kept = ["Role", "Environment", "MemorySize", "Timeout", "Architectures", "LoggingConfig", "Runtime", "Handler"]
     assert [after[name] for name in kept] == [before[name] for name in kept]
-    aliases = {a["Name"]: a["FunctionVersion"] for a in functions.list_aliases(FunctionName="access-entry-guard")["Aliases"]}
-    assert aliases == {"approve": "$LATEST", "events": "$LATEST"}
-    assert stack.invoke({"command": "check", "principalArn": f"arn:aws:iam::{ACCOUNT}:role/nobody"})["command"] == "check"
+    aliases = functions.list_aliases(FunctionName="access-entry-guard")["Aliases"]
+    assert {(a["Name"], a["FunctionVersion"]) for a in aliases} == {("approve", "$LATEST"), ("events", "$LATEST")}
+    check = {"command": "check", "principalArn": f"arn:aws:iam::{ACCOUNT}:role/nobody"}
+    assert stack.invoke(check)["command"] == "check"
 
 
 @pytest.fixture
 def watched(emulator, stack, environment):
-    """`cargo lambda watch` on a free port, as the stack's function on the emulator; gives a function that invokes it."""
+    """`cargo lambda watch` on a free port, in the place of the stack's function; gives a function that invokes it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])

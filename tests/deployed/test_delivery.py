@@ -183,12 +183,13 @@ def test_an_event_that_the_queue_gave_up_on_is_redriven_and_heals(emulator, batc
 
 
 def test_reports_are_sent_on_from_the_alias_that_rule_and_schedule_invoke(emulator, stack):
-    queue = emulator.client("sqs").create_queue(QueueName="reports")["QueueUrl"]
-    arn = emulator.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    emulator.client("sqs").create_queue(QueueName="reports")
+    arn = "arn:aws:sqs:us-east-1:111122223333:reports"
 
     stack.deploy(SettleSeconds="0", Regions=REGION, ReportDestinationArn=arn)
 
-    found = emulator.client("lambda").get_function_event_invoke_config(FunctionName="access-entry-guard", Qualifier="events")
+    functions = emulator.client("lambda")
+    found = functions.get_function_event_invoke_config(FunctionName="access-entry-guard", Qualifier="events")
     assert found["DestinationConfig"]["OnSuccess"] == {"Destination": arn}
     assert found["DestinationConfig"]["OnFailure"]["Destination"].endswith(":access-entry-guard-failed-invocations")
     assert (found["MaximumRetryAttempts"], found["MaximumEventAgeInSeconds"]) == (2, 3600)

@@ -1,4 +1,4 @@
-"""The README's promises are held to the tests that it names for them, its links to its chapters, its commands to the tools."""
+"""The README is held to the project: promises to the tests that it names, links to its chapters, commands to the tools."""
 
 import json
 import re

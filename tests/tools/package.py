@@ -46,7 +46,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bootstrap", type=Path, help="the function's executable, built for Lambda")
     parser.add_argument("directory", type=Path, help="where the zip, its checksum and the template are written")
-    parser.add_argument("--bucket", help="a bucket in the stack's Region; without one, there is no template and no upload")
+    parser.add_argument("--bucket", help="a bucket in the stack's Region; without one, the zip is all")
     parser.add_argument("--prefix", default="", help="what the names in the bucket begin with")
     arguments = parser.parse_args()
     try:

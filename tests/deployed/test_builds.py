@@ -120,6 +120,7 @@ def watched(emulator, stack, environment):
     env = environment | {
         "AWS_ENDPOINT_URL": emulator.url,
         "LEDGER_TABLE": stack.outputs["LedgerTable"],
+        "REGIONS": HOME_REGION,
         "SETTLE_SECONDS": "0",
         "LOCAL_FUNCTION_ARN": stack.outputs["EventsAliasArn"],
     }
@@ -136,18 +137,26 @@ def watched(emulator, stack, environment):
 
     def invoke(file: Path) -> dict:
         command = ["cargo", "lambda", "invoke", *address, "--data-file", str(file), "bootstrap"]
-        deadline = time.monotonic() + 300
-        while True:
-            done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=300)
-            if done.returncode == 0:
-                return json.loads(done.stdout)
-            assert watch.poll() is None and time.monotonic() < deadline, done.stdout + done.stderr
-            time.sleep(0.5)
+        done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
 
+    deadline = time.monotonic() + 60
+    while not listens(int(port)):
+        assert watch.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
     yield invoke
-    # It ends the function, which is in a group of its own, when it is asked to end.
-    watch.send_signal(signal.SIGINT)
-    watch.wait(timeout=30)
+    # The function is in a group of its own, and would outlive the one that started it.
+    threads = Path("/proc").glob(f"{watch.pid}/task/*/children")
+    children = [int(pid) for thread in threads for pid in thread.read_text().split()]
+    for pid in [watch.pid, *children]:
+        os.kill(pid, signal.SIGKILL)
+    watch.wait()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_cargo_lambda_invokes_the_watched_function_with_a_file(emulator, watched, tmp_path):

@@ -1,20 +1,30 @@
 # Access Entry Guard: what a developer runs. `make` lists the targets.
 #
 # Needed: Rust (rustup's toolchain with rustfmt and clippy) and Python 3.10 or later with its venv module. Everything else
-# is installed into .venv/ here, at pinned versions.
+# is installed into .venv/ here, at pinned versions: the emulator and the linters, and in .venv/build/, by themselves since
+# they pin what the others pin too, the SAM CLI, Cargo Lambda and the linker that it uses.
 
 PYTHON ?= python3
 VENV := .venv
 VENV_READY := $(VENV)/.ready
 REQUIREMENTS := tests/deployed/requirements.txt
+BUILD_TOOLS := $(abspath $(VENV)/build)
+BUILD_TOOLS_READY := $(BUILD_TOOLS)/.ready
+BUILD_REQUIREMENTS := tests/tools/requirements-build.txt
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DEBUG_BOOTSTRAP := $(TARGET)/debug/bootstrap
-RELEASE_BOOTSTRAP := $(TARGET)/release/bootstrap
+RELEASE_BOOTSTRAP := $(TARGET)/lambda/bootstrap/bootstrap
+PACKAGE := $(TARGET)/package
 LOCAL_AWS := $(TARGET)/debug/local-aws
 
 # What the scenarios and their AWS said to each other, as `make check` recorded it.
 RECORDING := $(TARGET)/recording.jsonl
+
+# As `sam build` calls it: one build serves both, and what is tested is what is deployed.
+ARCHITECTURE ?= x86_64
+LAMBDA_BUILD = PATH="$(BUILD_TOOLS)/bin:$$PATH" cargo lambda build --release --locked --bin bootstrap \
+  $(if $(filter arm64,$(ARCHITECTURE)),--arm64)
 
 # The scenario test that tells the story against an AWS that binds role IDs.
 STORY := story::
@@ -24,7 +34,8 @@ HONEST := PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed honest compare local-aws budgets sbom release fuzz clean event check-entry inventory-csv inventory-markdown
+.PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release fuzz clean
+.PHONY: event check-entry inventory-csv inventory-markdown
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -48,7 +59,7 @@ check: ## The fast part of `make test`: format, clippy, unit, property and scena
 	CLOUD_RECORDING=$(RECORDING) cargo test --locked
 
 test: $(VENV_READY) deny lint budgets check honest ## Everything: dependencies, check, template, sizes, the packaged function on an emulator
-	BOOTSTRAP=$(RELEASE_BOOTSTRAP) $(PYTEST)
+	BOOTSTRAP=$(RELEASE_BOOTSTRAP) BUILD_TOOLS=$(BUILD_TOOLS)/bin $(PYTEST)
 
 lint: $(VENV_READY) ## cfn-lint on the template
 	$(VENV)/bin/cfn-lint template.yaml
@@ -72,8 +83,19 @@ local-aws: ## Build the AWS in the process as a server on loopback ports
 $(RECORDING):
 	CLOUD_RECORDING=$@ cargo test --locked --test scenarios
 
-budgets: ## Build for release; binary under 8 MB, zip under 4 MB, peak memory on 500 clusters under 32 MB
-	cargo build --release --locked --bin bootstrap
+build: $(BUILD_TOOLS_READY) ## Build the function for Lambda, with Cargo Lambda: [ARCHITECTURE=x86_64|arm64]
+	$(LAMBDA_BUILD)
+
+zip: $(VENV_READY) build ## The deployment package and its checksum, in target/package/: [ARCHITECTURE=x86_64|arm64]
+	@$(VENV)/bin/python tests/tools/package.py $(RELEASE_BOOTSTRAP) $(PACKAGE)
+
+package: bucket-is-given $(VENV_READY) build ## Zip, and a template without transform, in a bucket: BUCKET=name [PREFIX=path] [ARCHITECTURE=…]
+	@$(VENV)/bin/python tests/tools/package.py $(RELEASE_BOOTSTRAP) $(PACKAGE) --bucket '$(BUCKET)' --prefix '$(PREFIX)'
+
+bucket-is-given:
+	@[ -n '$(BUCKET)' ] || { echo "Which bucket, in the stack's Region? make package BUCKET=name"; exit 2; }
+
+budgets: build ## Binary under 8 MB, zip under 4 MB, peak memory on 500 clusters under 32 MB
 	@$(PYTHON) tests/bench/size.py $(RELEASE_BOOTSTRAP)
 	@$(PYTHON) tests/bench/memory.py $(RELEASE_BOOTSTRAP)
 
@@ -126,4 +148,10 @@ $(VENV_READY): $(REQUIREMENTS)
 	@echo "Installing the emulator and the linters into $(VENV)/ (about half a minute) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	@touch $@
+
+$(BUILD_TOOLS_READY): $(BUILD_REQUIREMENTS) $(VENV_READY)
+	@echo "Installing Cargo Lambda, its linker and the SAM CLI into $(BUILD_TOOLS)/ (about a minute) ..."
+	@$(PYTHON) -m venv $(BUILD_TOOLS)
+	@$(BUILD_TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $(BUILD_REQUIREMENTS)
 	@touch $@

@@ -11,6 +11,11 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+/// What `cargo lambda watch` gives in place of the function's ARN. Lambda itself always gives an ARN.
+const NO_ARN: &str = "function-arn";
+/// The variable that says which ARN to go by then: its account, partition and alias.
+const LOCAL_FUNCTION_ARN: &str = "LOCAL_FUNCTION_ARN";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -41,7 +46,13 @@ fn stop(why: &dyn std::fmt::Display) -> ExitCode {
 async fn answer(app: &App, event: LambdaEvent<Value>) -> Result<Value, Error> {
     let context = event.context;
     let deadline = i128::from(context.deadline) * 1_000_000;
-    let deadline = OffsetDateTime::from_unix_timestamp_nanos(deadline).unwrap_or_else(|_| app.now());
-    let call = Call { function_arn: context.invoked_function_arn, request_id: context.request_id, deadline };
+    let mut deadline = OffsetDateTime::from_unix_timestamp_nanos(deadline).unwrap_or_else(|_| app.now());
+    let mut function_arn = context.invoked_function_arn;
+    if function_arn == NO_ARN {
+        function_arn = std::env::var(LOCAL_FUNCTION_ARN).unwrap_or(function_arn);
+        // Nor is there a deadline: it gives a time in 1970.
+        deadline = app.now() + time::Duration::minutes(15);
+    }
+    let call = Call { function_arn, request_id: context.request_id, deadline };
     handle(app, &event.payload, call).await
 }

@@ -1,21 +1,24 @@
 """The stack: this project's template.yaml and bootstrap, deployed by CloudFormation, and what a user does with it.
 
-The template is deployed as it is, the SAM transform included. Two things differ from AWS: `CodeUri` names the uploaded
-zip, as `sam package` would do it, and the saved Logs Insights queries are left out, which the emulator does not know.
+The template is deployed as it is, the SAM transform included, unless a packaged one is given. Two things differ from AWS:
+`CodeUri` names the uploaded zip, as `sam package` would do it, and the saved Logs Insights queries are left out, which
+the emulator does not know.
 """
 
-import io
 import json
 import os
+import sys
 import time
-import zipfile
 from pathlib import Path
 
 from emulator import HOME_REGION, Emulator
-from plain_template import with_code_at
 
 PROJECT = Path(__file__).resolve().parents[2]
 TEMPLATE = PROJECT / "template.yaml"
+
+sys.path.append(str(PROJECT / "tests" / "tools"))
+from package import with_code_at, zip_of  # noqa: E402
+
 NAMESPACE = "AccessEntryGuard"
 BUCKET = "deployment"
 
@@ -30,12 +33,15 @@ class FunctionError(Exception):
 
 
 class Stack:
-    """A deployed stack, with the outputs of the template by name."""
+    """A deployed stack, with the outputs of the template by name. `packaged` is the URL of a template without transform."""
 
-    def __init__(self, emulator: Emulator, region: str = HOME_REGION, name: str = "access-entry-guard"):
+    def __init__(
+        self, emulator: Emulator, region: str = HOME_REGION, name: str = "access-entry-guard", packaged: str = ""
+    ):
         self.emulator = emulator
         self.region = region
         self.name = name
+        self.packaged = packaged
         self.outputs: dict[str, str] = {}
         self._id = ""
 
@@ -46,12 +52,12 @@ class Stack:
         change = cloudformation.update_stack if exists else cloudformation.create_stack
         changed = change(
             StackName=self.name,
-            TemplateURL=self._upload(),
+            TemplateURL=self.packaged or self._upload(),
             Parameters=[
                 {"ParameterKey": key, "ParameterValue": value}
                 for key, value in (self.local_parameters() | parameters).items()
             ],
-            Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Capabilities=["CAPABILITY_NAMED_IAM"] + ([] if self.packaged else ["CAPABILITY_AUTO_EXPAND"]),
         )
         self._id = changed["StackId"]
         self.outputs = self._wait_for("UPDATE_COMPLETE" if exists else "CREATE_COMPLETE")
@@ -125,7 +131,8 @@ class Stack:
     def _upload(self) -> str:
         s3 = self.emulator.client("s3")
         s3.create_bucket(Bucket=BUCKET)
-        s3.put_object(Bucket=BUCKET, Key="bootstrap.zip", Body=package(bootstrap_path()))
+        # Quickly rather than tightly: a development build is large, and goes no further than this machine.
+        s3.put_object(Bucket=BUCKET, Key="bootstrap.zip", Body=zip_of(bootstrap_path(), compresslevel=1))
         template = with_code_at(TEMPLATE.read_text(), f"s3://{BUCKET}/bootstrap.zip")
         s3.put_object(Bucket=BUCKET, Key="template.yaml", Body=template)
         return f"{self.emulator.url}/{BUCKET}/template.yaml"
@@ -154,17 +161,7 @@ class Stack:
 def bootstrap_path() -> Path:
     """The function's binary: BOOTSTRAP, or what a development build leaves in Cargo's target directory."""
     built = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target"), "debug", "bootstrap")
-    return Path(os.environ.get("BOOTSTRAP", built))
-
-
-def package(bootstrap: Path) -> bytes:
-    """The deployment package: a zip with the executable in it."""
+    bootstrap = Path(os.environ.get("BOOTSTRAP", built))
     if not bootstrap.is_file():
         raise FileNotFoundError(f"{bootstrap}: build it first (cargo build --locked --bin bootstrap), or set BOOTSTRAP")
-    member = zipfile.ZipInfo("bootstrap")
-    member.external_attr = 0o755 << 16
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as zipped:
-        # Quickly rather than tightly: a development build is large, and goes no further than this machine.
-        zipped.writestr(member, bootstrap.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=1)
-    return archive.getvalue()
+    return bootstrap

@@ -1,7 +1,12 @@
 """How payloads reach the function without a person: asynchronously, through the queue, and out of a dead-letter queue.
 
-EventBridge accepts events of `aws.iam` from AWS alone, and so does the emulator: each test starts where the rule would
-deliver. The failure that is forced is a ledger that is not there; without one, nothing may be deleted.
+EventBridge accepts events of `aws.iam` from AWS alone, and so does the emulator: a rule of the tests' own, with the targets
+of the stack's, stands in for it. The failure that is forced is a ledger that is not there; without one, nothing may be
+deleted.
+
+In three points the emulator is less than AWS. A rule's invocation is tried once: so what fails for good is invoked
+asynchronously here, as the rule would. Messages are not moved from queue to queue (`StartMessageMoveTask`): a test moves
+them. No report is sent on (`ReportDestinationArn`): it is looked at in the deployed configuration only.
 """
 
 import json
@@ -85,6 +90,15 @@ def messages(emulator, url: str) -> list[str]:
     return [message["Body"] for message in received.get("Messages", [])]
 
 
+def deliver(emulator, event: dict):
+    """What EventBridge does with an event that the stack's rule lets in: hands it to the rule's targets."""
+    events = emulator.client("events")
+    targets = events.list_targets_by_rule(Rule="access-entry-guard-role-events")["Targets"]
+    events.put_rule(Name="stand-in", EventPattern=json.dumps({"source": ["stand-in"]}))
+    events.put_targets(Rule="stand-in", Targets=[target | {"Input": json.dumps(event)} for target in targets])
+    events.put_events(Entries=[{"Source": "stand-in", "DetailType": "a role", "Detail": "{}"}])
+
+
 def invoke_later(emulator, stack, payload: dict):
     """What the rule and the schedule do."""
     emulator.client("lambda").invoke(
@@ -95,7 +109,7 @@ def invoke_later(emulator, stack, payload: dict):
 def test_an_event_delivered_asynchronously_is_acted_on(emulator, stack, cluster):
     role, stale = stale_node(emulator, cluster, "node")
 
-    invoke_later(emulator, stack, creation_event(role))
+    deliver(emulator, creation_event(role))
 
     assert eventually(lambda: repaired(cluster, role, stale))
 
@@ -133,9 +147,7 @@ def test_a_batch_out_of_the_queue_repairs_the_entries_of_each_role(emulator, bat
     nodes = [stale_node(emulator, cluster, name) for name in ("blue", "green")]
 
     for role, _ in nodes:
-        emulator.client("sqs").send_message(
-            QueueUrl=batched.outputs["EventQueueUrl"], MessageBody=json.dumps(creation_event(role))
-        )
+        deliver(emulator, creation_event(role))
 
     for role, stale in nodes:
         assert eventually(lambda role=role, stale=stale: repaired(cluster, role, stale))
@@ -152,3 +164,35 @@ def test_a_body_that_cannot_be_read_ends_in_the_dead_letter_queue_and_holds_up_n
     dead = batched.outputs["UndeliveredEventsQueueUrl"]
     assert eventually(lambda: len(messages(emulator, dead)) == 2, seconds=60)
     assert sorted(messages(emulator, dead)) == sorted([bodies[0], bodies[2]])
+
+
+def test_an_event_that_the_queue_gave_up_on_is_redriven_and_heals(emulator, batched, cluster, ledger_lost):
+    role, stale = stale_node(emulator, cluster, "redriven")
+    queues, dead = emulator.client("sqs"), batched.outputs["UndeliveredEventsQueueUrl"]
+    queues.purge_queue(QueueUrl=dead)
+
+    deliver(emulator, creation_event(role))
+    (event,) = eventually(lambda: messages(emulator, dead), seconds=60)
+    assert json.loads(event) == creation_event(role)
+    assert not repaired(cluster, role, stale)
+
+    ledger_lost()
+    queues.send_message(QueueUrl=batched.outputs["EventQueueUrl"], MessageBody=event)
+
+    assert eventually(lambda: repaired(cluster, role, stale))
+
+
+def test_reports_are_sent_on_from_the_alias_that_rule_and_schedule_invoke(emulator, stack):
+    emulator.client("sqs").create_queue(QueueName="reports")
+    arn = "arn:aws:sqs:us-east-1:111122223333:reports"
+
+    stack.deploy(SettleSeconds="0", Regions=REGION, ReportDestinationArn=arn)
+
+    functions = emulator.client("lambda")
+    found = functions.get_function_event_invoke_config(FunctionName="access-entry-guard", Qualifier="events")
+    assert found["DestinationConfig"]["OnSuccess"] == {"Destination": arn}
+    assert found["DestinationConfig"]["OnFailure"]["Destination"].endswith(":access-entry-guard-failed-invocations")
+    assert (found["MaximumRetryAttempts"], found["MaximumEventAgeInSeconds"]) == (2, 3600)
+    policy = emulator.client("iam").get_role_policy(RoleName="access-entry-guard", PolicyName="guard")["PolicyDocument"]
+    (sending,) = [s for s in policy["Statement"] if s["Sid"] == "SendReportsOn"]
+    assert sending["Resource"] == arn

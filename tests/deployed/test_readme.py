@@ -1,6 +1,13 @@
-"""The README's promises are held to the tests that it names for them, and its links to its chapters."""
+"""The README is held to the project: promises to the tests that it names, links to its chapters, commands to the tools."""
 
+import json
 import re
+import shlex
+
+import botocore.session
+import cfnlint
+import pytest
+from botocore import xform_name
 
 from stack import PROJECT
 
@@ -47,3 +54,57 @@ def test_every_path_in_the_map_of_the_code_is_there():
 
     assert len(paths) > 10
     assert [path for path in paths if not (PROJECT / path).exists()] == []
+
+
+def commands(program: str) -> list[list[str]]:
+    """The words of each command of a program in the README, in blocks and in lines."""
+    shell = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    inline = re.findall(rf"(?<!`)`({program} [^`]+)`(?!`)", README)
+    found = []
+    for text in shell + inline:
+        text = re.sub(r"(^|\s)# .*", "", text.replace("\\\n", " ")).replace("\n", " ; ")
+        lexer = shlex.shlex(text, posix=True, punctuation_chars="();|&<>")
+        lexer.commenters = ""
+        lexer.whitespace_split = True
+        words: list[str] = []
+        for word in [*lexer, ";"]:
+            if re.fullmatch(r"[();|&<>]+", word):
+                found += [words[words.index(program) :]] if program in words else []
+                words = []
+            else:
+                words.append(re.sub(r"^\w+=\$$", "", word))
+    return found
+
+
+# What the AWS CLI has beside the services' own operations and parameters.
+OF_THE_CLI = {"region", "query", "output", "cli-read-timeout", "cli-binary-format"}
+TAIL = {"since", "follow", "format", "filter-pattern"}
+
+
+@pytest.mark.parametrize("words", commands("aws"), ids=" ".join)
+def test_every_aws_command_is_one_that_the_service_knows(words):
+    service, operation = words[1:3]
+    options = {word[2:] for word in words if word.startswith("--")}
+    if (service, operation) == ("logs", "tail"):
+        return check(options, TAIL)
+    model = botocore.session.get_session().get_service_model(service)
+    (shape,) = [model.operation_model(name) for name in model.operation_names if xform_name(name, "-") == operation]
+    check(options, {xform_name(name, "-") for name in shape.input_shape.members} if shape.input_shape else set())
+
+
+def check(options: set[str], known: set[str]):
+    # A Boolean may be switched off.
+    assert {option for option in options if option.removeprefix("no-") not in known | OF_THE_CLI} == set()
+
+
+def test_every_make_target_is_there():
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+
+    assert {words[1] for words in commands("make")} - targets == set()
+
+
+def test_every_document_in_the_readme_can_be_read():
+    for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL):
+        json.loads(text)
+    for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL):
+        assert [str(match) for match in cfnlint.lint(text)] == []

@@ -7,8 +7,9 @@ import subprocess
 import cfnlint
 import pytest
 from botocore.exceptions import ClientError
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from plain_template import with_code_at, without_transform
+from package import with_code_at, without_transform
 from stack import PROJECT, TEMPLATE, Stack, bootstrap_path
 from world import sample
 
@@ -90,6 +91,25 @@ def stack(emulator):
 def plain() -> dict:
     """The template as CloudFormation sees it after the SAM transform."""
     return without_transform(with_code_at(TEMPLATE.read_text(), "s3://bucket/bootstrap.zip"))
+
+
+# What has had tags for a short time only: CloudFormation in other partitions may not know them yet.
+LATELY_TAGGED = {"AWS::CloudWatch::Dashboard", "AWS::Events::Rule", "AWS::Lambda::EventSourceMapping"}
+
+
+def test_whatever_can_be_tagged_says_what_it_belongs_to(plain):
+    def can_be_tagged(kind: str) -> bool:
+        return "Tags" in PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema["properties"]
+
+    taggable = {
+        name: resource["Properties"].get("Tags", [])
+        for name, resource in plain["Resources"].items()
+        if resource["Type"] not in LATELY_TAGGED and can_be_tagged(resource["Type"])
+    }
+
+    assert len(taggable) > 15
+    tag = {"Key": "application", "Value": {"Ref": "FunctionName"}}
+    assert [name for name, tags in taggable.items() if tag not in tags] == []
 
 
 @pytest.fixture(scope="module")

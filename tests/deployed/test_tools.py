@@ -1,4 +1,4 @@
-"""The scripts for people and pipelines, the README's one-liners and the Terraform example: what they make of an answer.
+"""The scripts for people and pipelines, and the README's one-liners: what they make of an answer.
 
 An executable named `aws` stands in for the AWS CLI: it answers as it is told, and writes down what it was asked.
 """
@@ -16,7 +16,6 @@ from stack import PROJECT
 
 TOOLS = PROJECT / "tests" / "tools"
 README = PROJECT / "README.md"
-CHECK_TF = PROJECT / "tests" / "deployed" / "terraform" / "check.tf"
 
 ROLE = "arn:aws:iam::111122223333:role/team/node"
 
@@ -341,64 +340,3 @@ def readme_block(mark: str) -> str:
     blocks = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
     (block,) = [block for block in blocks if mark in block]
     return block
-
-
-@pytest.fixture
-def terraform(tmp_path):
-    """The example's checks in a directory of their own, with the function's answer as a variable in place of the data
-    source: the AWS provider cannot be fetched without a network."""
-    text = CHECK_TF.read_text()
-    for head in ("required_providers", 'provider "aws"', 'data "aws_lambda_invocation" "check"'):
-        text = without_block(text, head)
-    assert text.count("data.aws_lambda_invocation.check.result") == 4
-    text = text.replace("data.aws_lambda_invocation.check.result", "var.result")
-    (tmp_path / "check.tf").write_text(text + '\nvariable "result" {\n  type = string\n}\n')
-
-    def warnings(answer: dict) -> list[str]:
-        variables = {"principal_arn": ROLE, "cluster_name": "prod", "cluster_region": "eu-west-1", "result": json.dumps(answer)}
-        (tmp_path / "terraform.tfvars.json").write_text(json.dumps(variables))
-        env = os.environ | {"CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull, "TF_IN_AUTOMATION": "1"}
-        for command in (["init", "-input=false"], ["plan", "-input=false", "-no-color"]):
-            done = subprocess.run(["terraform", *command], cwd=tmp_path, env=env, capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr + done.stdout
-        # The warnings come in a box, with lines as wide as the terminal.
-        said = " ".join(re.sub("[│╷╵]", " ", done.stdout + done.stderr).split())
-        return re.findall(r"does not let its role in|could not be told", said)
-
-    return warnings
-
-
-def without_block(text: str, head: str) -> str:
-    """The text without the one block that begins with the head."""
-    assert text.count(head) == 1, head
-    start = text.index(head)
-    end, depth = text.index("{", start), 0
-    while True:
-        depth += {"{": 1, "}": -1}.get(text[end], 0)
-        end += 1
-        if depth == 0:
-            return text[:start] + text[end:]
-
-
-@needs("terraform")
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        (report(entry("fresh")), []),
-        (report(entry("stale")), ["does not let its role in"]),
-        (report(entry("missing")), ["does not let its role in"]),
-        (report(UNDECIDED), ["could not be told"]),
-        (report(entry("fresh"), blindSpots=BLIND), ["could not be told"]),
-        (report(), ["could not be told"]),
-    ],
-)
-def test_the_terraform_check_warns_of_what_is_not_fresh(terraform, answer, expected):
-    assert terraform(answer) == expected
-
-
-@needs("terraform")
-def test_the_terraform_example_is_well_formatted():
-    env = os.environ | {"CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull}
-    done = subprocess.run(["terraform", "fmt", "-check", "-diff", str(CHECK_TF)], env=env, capture_output=True, text=True)
-
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,127 @@
+"""Which alarm goes off at what, and that it is told to whoever subscribed.
+
+The emulator differs from CloudWatch: it publishes no metrics of Lambda and SQS, carries out no filter on a log, and judges
+an alarm by all datapoints of its whole time and of every dimension at once, missing ones left out. So the guard's own
+metrics come from a real sweep where they can, a test publishes the others, and dimensions are looked at by themselves.
+"""
+
+import json
+import time
+
+import pytest
+
+from stack import NAMESPACE, Stack
+from world import ADMIN_POLICY, PEOPLE, Cluster, create_role, recreate_role
+
+REGION = "us-east-1"
+
+# By the end of its name: namespace and metric that the alarm is about. All go off above 0, but for the missed sweep.
+ALARMS = {
+    "validation-errors": (NAMESPACE, "AccessEntryValidationErrors"),
+    "held": (NAMESPACE, "AccessEntriesHeld"),
+    "repair-failures": (NAMESPACE, "AccessEntryRepairFailures"),
+    "unresolved": (NAMESPACE, "AccessEntriesUnresolved"),
+    "event-path-silent": (NAMESPACE, "EventPathSilent"),
+    "sweep-missed": (NAMESPACE, "SweepsCompleted"),
+    "blind-spots": (NAMESPACE, "SweepBlindSpots"),
+    "errors": ("AWS/Lambda", "Errors"),
+    "throttles": ("AWS/Lambda", "Throttles"),
+    "failed-invocations": ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+    "undelivered-events": ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+}
+SET_OFF_BY_THE_SWEEP = {ALARMS[name] for name in ("validation-errors", "held", "unresolved", "sweep-missed")}
+
+
+@pytest.fixture(scope="module")
+def stack(emulator):
+    return Stack(emulator).deploy(SettleSeconds="0", Regions=REGION)
+
+
+@pytest.fixture(scope="module")
+def sweep(emulator, stack) -> dict:
+    """A sweep of a cluster in which an administrator's role was created again: its entry has to wait for a person."""
+    cluster = Cluster(emulator, "prod", REGION)
+    role = create_role(emulator, "admin", PEOPLE)
+    cluster.allow(role, {ADMIN_POLICY: {"type": "cluster"}}, type="STANDARD")
+    recreate_role(emulator, role, PEOPLE)
+    return stack.invoke({"command": "sweep"})
+
+
+def alarms(emulator) -> dict[str, dict]:
+    found = emulator.client("cloudwatch").describe_alarms(AlarmNamePrefix="access-entry-guard-")["MetricAlarms"]
+    return {alarm["AlarmName"].removeprefix("access-entry-guard-"): alarm for alarm in found}
+
+
+def publish(emulator, alarm: dict, value: float):
+    datum = {"MetricName": alarm["MetricName"], "Dimensions": alarm["Dimensions"], "Value": value}
+    emulator.client("cloudwatch").put_metric_data(Namespace=alarm["Namespace"], MetricData=[datum])
+
+
+def test_a_sweep_that_leaves_an_entry_to_a_person_sets_off_what_says_so_and_nothing_else(emulator, stack, sweep):
+    assert [entry["outcome"] for entry in sweep["entries"]] == ["held"]
+
+    states = {name: alarm["StateValue"] for name, alarm in alarms(emulator).items()}
+
+    assert {name for name, state in states.items() if state == "ALARM"} == {"validation-errors", "held", "unresolved"}
+    assert states["sweep-missed"] == states["repair-failures"] == "OK"
+
+
+def test_every_alarm_is_about_the_metric_of_its_name(emulator, stack):
+    about = {name: (alarm["Namespace"], alarm["MetricName"]) for name, alarm in alarms(emulator).items()}
+
+    assert about == ALARMS
+
+
+def test_alarms_on_services_watch_this_function_and_these_queues(emulator, stack):
+    def watched(name: str) -> dict[str, str]:
+        return {d["Name"]: d["Value"] for d in alarms(emulator)[name]["Dimensions"]}
+
+    assert watched("errors") == watched("throttles") == {"FunctionName": "access-entry-guard"}
+    queues = {"failed-invocations": "FailedInvocationsQueueUrl", "undelivered-events": "UndeliveredEventsQueueUrl"}
+    for name, output in queues.items():
+        assert watched(name) == {"QueueName": stack.outputs[output].rsplit("/")[-1]}
+
+
+@pytest.mark.parametrize("metric", sorted(set(ALARMS.values()) - SET_OFF_BY_THE_SWEEP))
+def test_an_alarm_goes_off_above_zero_and_not_at_zero(emulator, stack, sweep, metric):
+    names = [name for name, about in ALARMS.items() if about == metric]
+    alarm = alarms(emulator)[names[0]]
+
+    publish(emulator, alarm, 0)
+    at_zero = {stack.alarm_state(name) for name in names}
+    publish(emulator, alarm, 1)
+    above = {stack.alarm_state(name) for name in names}
+
+    assert (at_zero, above) == ({"OK"}, {"ALARM"})
+
+
+def test_a_day_without_a_sweep_is_an_alarm_although_nothing_was_published(emulator, stack):
+    alarm = alarms(emulator)["sweep-missed"]
+
+    # At most a day apart, with a window of 15 minutes and a quarter of an hour's work: 26 hours without one are too many.
+    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (3600, 26, 26)
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_every_other_alarm_is_silent_where_nothing_was_published(emulator, stack):
+    missing = {name: alarm["TreatMissingData"] for name, alarm in alarms(emulator).items() if name != "sweep-missed"}
+
+    assert set(missing.values()) == {"notBreaching"}
+
+
+def test_who_subscribed_to_the_topic_is_told_what_to_do(emulator, stack):
+    queue = emulator.client("sqs").create_queue(QueueName="on-call")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:111122223333:on-call"
+    emulator.client("sns").subscribe(TopicArn=stack.outputs["AlarmTopic"], Protocol="sqs", Endpoint=arn)
+    emulator.client("cloudwatch").set_alarm_state(
+        AlarmName="access-entry-guard-sweep-missed", StateValue="ALARM", StateReason="a drill"
+    )
+
+    deadline = time.monotonic() + 10
+    while not (received := emulator.client("sqs").receive_message(QueueUrl=queue)).get("Messages"):
+        assert time.monotonic() < deadline, "nobody was told"
+
+    told = json.loads(json.loads(received["Messages"][0]["Body"])["Message"])
+    assert told["AlarmName"] == "access-entry-guard-sweep-missed"
+    assert told["AlarmDescription"].startswith("For on-call. No sweep came to its end for 26 hours")

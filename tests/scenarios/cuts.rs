@@ -172,7 +172,11 @@ impl Case {
                 // One that was cut after the work was done may not have told of it.
                 let most = uncut.repaired.max(never_begun.repaired);
                 let is_plausible = told.repaired <= most && told.repaired >= uncut.repaired - 1.0;
-                assert!(is_plausible, "{at}: {} repairs were told, {} where it was not cut", told.repaired, uncut.repaired);
+                assert!(
+                    is_plausible,
+                    "{at}: {} repairs were told, {} where it was not cut",
+                    told.repaired, uncut.repaired
+                );
                 // Once more changes nothing, or does what only a person begins.
                 let _ = scene.begin().await;
                 assert_eq!(scene.ending(), uncut.ending, "{at}, and then once more");

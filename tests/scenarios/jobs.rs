@@ -72,6 +72,9 @@ impl Job {
                 ("approve", command_for("approve", &role))
             }
             Self::Sweep => {
+                // Another role, of whose creation no event told either: the sweep asks whether any event arrived.
+                stage.cloud.add_role("another");
+                tokio::time::sleep(std::time::Duration::from_hours(1)).await;
                 role = stage.recreate(ROLE).await;
                 ("events", json!({"command": "sweep"}))
             }
@@ -141,13 +144,22 @@ impl Scene {
                 object.get_mut(arn).into_iter().for_each(|arn| *arn = json!(word(arn)));
             }
             for id in ["roleId", "permittedRoleId"] {
-                let word = |id: &Value| if Some(id.as_str().unwrap_or_default()) == present.as_deref() { "the present" } else { "one before" };
+                let word = |id: &Value| {
+                    if Some(id.as_str().unwrap_or_default()) == present.as_deref() {
+                        "the present"
+                    } else {
+                        "one before"
+                    }
+                };
                 object.get_mut(id).into_iter().for_each(|id| *id = json!(word(id)));
             }
             object.get_mut("snapshot").and_then(Value::as_object_mut).into_iter().for_each(|it| {
                 it.remove("createdAt");
                 // Nobody but AWS can set these, so the entry comes back without them.
-                it.get_mut("tags").and_then(Value::as_object_mut).into_iter().for_each(|tags| tags.retain(|key, _| !key.starts_with("aws:")));
+                it.get_mut("tags")
+                    .and_then(Value::as_object_mut)
+                    .into_iter()
+                    .for_each(|tags| tags.retain(|key, _| !key.starts_with("aws:")));
             });
             row
         });

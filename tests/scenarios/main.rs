@@ -12,6 +12,7 @@ mod documents;
 mod fault_matrix;
 mod faults;
 mod jobs;
+mod pairs;
 mod payloads;
 mod races;
 mod removal;

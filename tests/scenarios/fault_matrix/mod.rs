@@ -36,15 +36,8 @@ enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 7] = [
-        Self::Throttled,
-        Self::Fails,
-        Self::Denied,
-        Self::Hangs,
-        Self::ReplyLost,
-        Self::Malformed,
-        Self::Closed,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Throttled, Self::Fails, Self::Denied, Self::Hangs, Self::ReplyLost, Self::Malformed, Self::Closed];
 
     fn action(self) -> (Phase, Action) {
         match self {
@@ -130,7 +123,8 @@ async fn positions(job: Job) -> Vec<Position> {
     }
     // A read that is only one of several of its step has the same answer and the same meaning; whatever decides or
     // changes something has its own row each time.
-    let decides = |operation: &str| !["List", "Describe", "Query", "Scan"].iter().any(|verb| operation.starts_with(verb));
+    let decides =
+        |operation: &str| !["List", "Describe", "Query", "Scan"].iter().any(|verb| operation.starts_with(verb));
     positions.retain(|position| position.turn == 1 || decides(&position.operation));
     let operations = |of: &[String]| of.iter().cloned().collect::<std::collections::BTreeSet<_>>();
     let kept: Vec<String> = positions.iter().map(|position| position.operation.clone()).collect();
@@ -187,7 +181,9 @@ fn told(stage: &Stage, answer: &Result<Value, access_entry_guard::error::Error>)
     let mut words = Vec::new();
     for line in from.map_or(&[][..], |from| &lines[from..]) {
         match line["kind"].as_str() {
-            Some("entry") => words.push(format!("{} {}", text(line, "outcome"), text(line, "reason")).trim().to_owned()),
+            Some("entry") => {
+                words.push(format!("{} {}", text(line, "outcome"), text(line, "reason")).trim().to_owned())
+            }
             Some("blindSpot") => words.push(format!("blind {}", text(line, "reason"))),
             _ => {}
         }
@@ -271,8 +267,7 @@ async fn matrix(job: Job, steps: &[Step]) -> Vec<(Position, Vec<Cell>)> {
     rows
 }
 
-const EVERY_STEP: [Step; 6] =
-    [Step::Look, Step::Rehearse, Step::Delete, Step::Create, Step::Complete, Step::Report];
+const EVERY_STEP: [Step; 6] = [Step::Look, Step::Rehearse, Step::Delete, Step::Create, Step::Complete, Step::Report];
 
 #[tokio::test(start_paused = true)]
 async fn whatever_fails_in_a_repair_is_told_and_mended() {

@@ -15,7 +15,8 @@ pub(super) fn print(job: Job, rows: &[(Position, Vec<Cell>)]) {
     for lasting in Lasting::ALL {
         text += &format!("\n{:<40}", format!("{job:?}, {}", name(lasting)));
         let columns: Vec<Vec<String>> = Fault::ALL.iter().map(|fault| column(rows, *fault, lasting)).collect();
-        let widths: Vec<usize> = columns.iter().map(|cells| cells.iter().map(String::len).max().unwrap_or_default()).collect();
+        let widths: Vec<usize> =
+            columns.iter().map(|cells| cells.iter().map(String::len).max().unwrap_or_default()).collect();
         for (fault, width) in Fault::ALL.iter().zip(&widths) {
             text += &format!("  {:<width$}", format!("{fault:?}"), width = (*width).max(9));
         }

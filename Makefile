@@ -19,7 +19,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deployed budgets clean event check-entry inventory-csv inventory-markdown
+.PHONY: help demo check test lint deployed budgets crash-sweep fault-matrix clean event check-entry inventory-csv inventory-markdown
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,13 @@ budgets: ## Build for release; binary under 8 MB, zip under 4 MB, peak memory on
 	cargo build --release --locked --bin bootstrap
 	@$(PYTHON) tests/bench/size.py $(RELEASE_BOOTSTRAP)
 	@$(PYTHON) tests/bench/memory.py $(RELEASE_BOOTSTRAP)
+
+# `make check` does a part of these two, turn about; here every combination is tried and counted, which takes some minutes.
+crash-sweep: ## Cut every job at every call, with every kind of second run; the number of cuts
+	EVERY=1 cargo test --locked --test scenarios -- --nocapture cuts::
+
+fault-matrix: ## Every call of every job × seven faults × once, for ten seconds, for good; as tables
+	EVERY=1 cargo test --locked --test scenarios -- --nocapture fault_matrix::
 
 # What follows asks AWS, with the AWS CLI and the caller's credentials. FUNCTION is a name or an ARN; FUNCTION_REGION its
 # Region, where it is neither in the ARN nor the CLI's own. make ends with status 2 whatever a script ended with: where the

@@ -7,6 +7,11 @@ use serde_json::{Value, json};
 use crate::cloud::{Entry, EntrySpec, Role};
 use crate::stage::{LEDGER, Stage, command_for};
 
+/// Whether every combination is asked for, rather than a part of them that takes seconds.
+pub fn is_everything_asked() -> bool {
+    std::env::var("EVERY").is_ok_and(|every| every == "1")
+}
+
 /// The name of the role that everything is about.
 pub const ROLE: &str = "role";
 /// Its ARN.

@@ -12,6 +12,7 @@ mod documents;
 mod fault_matrix;
 mod faults;
 mod jobs;
+mod owners;
 mod pairs;
 mod payloads;
 mod races;

@@ -1,6 +1,6 @@
 //! The fault matrix: every call of every job × every way it can go wrong × once, for ten seconds, for good. Each cell ends
 //! in a stated outcome, and when the fault is over the next invocation makes the world whole. `make fault-matrix` prints
-//! all of it; without `FAULT_MATRIX=all` each call meets each fault in one of the three durations, turn about.
+//! all of it; without `EVERY=1` each call meets each fault in one of the three durations, turn about.
 //!
 //! Which calls there are is taken from a run without faults, so none can be forgotten. `rules` says what each cell has to
 //! be, `table` prints it.
@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::cloud::{Action, Call, Phase};
-use crate::jobs::{Ending, Job, Scene};
+use crate::jobs::{Ending, Job, Scene, is_everything_asked};
 use crate::stage::{Stage, viewer};
 
 /// How a call goes wrong.
@@ -240,7 +240,7 @@ async fn recover(job: Job, scene: &Scene, lasting: Lasting) {
 
 /// All cells of a job's positions; those of `steps` only.
 async fn matrix(job: Job, steps: &[Step]) -> Vec<(Position, Vec<Cell>)> {
-    let is_all = std::env::var("FAULT_MATRIX").is_ok_and(|which| which == "all");
+    let is_all = is_everything_asked();
     let unhurt = job.due(viewer()).await;
     unhurt.begin().await.expect("nothing goes wrong");
     let done = unhurt.ending();

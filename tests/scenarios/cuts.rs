@@ -100,7 +100,7 @@ async fn sweep_that_looked_before(scene: &Scene) {
         let _ = scene.begin().await;
         may_act.send_replace(true);
     };
-    tokio::join!(late.sweep(), event);
+    tokio::join!(Box::pin(late.sweep()), Box::pin(event));
 }
 
 /// A job that is to be cut, and what comes after it.

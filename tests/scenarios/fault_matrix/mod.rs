@@ -182,7 +182,7 @@ fn told(stage: &Stage, answer: &Result<Value, access_entry_guard::error::Error>)
     for line in from.map_or(&[][..], |from| &lines[from..]) {
         match line["kind"].as_str() {
             Some("entry") => {
-                words.push(format!("{} {}", text(line, "outcome"), text(line, "reason")).trim().to_owned())
+                words.push(format!("{} {}", text(line, "outcome"), text(line, "reason")).trim().to_owned());
             }
             Some("blindSpot") => words.push(format!("blind {}", text(line, "reason"))),
             _ => {}

@@ -11,25 +11,25 @@ const LEGEND: &str = "done: as if nothing had failed. !: the invocation fails, a
 /// Prints a job's matrix.
 pub(super) fn print(job: Job, rows: &[(Position, Vec<Cell>)]) {
     let cells: usize = rows.iter().map(|(_, cells)| cells.len()).sum();
-    let mut text = format!("\n{job:?}: {} calls, {cells} cells. {LEGEND}\n", rows.len());
+    let mut lines = vec![format!("\n{job:?}: {} calls, {cells} cells. {LEGEND}", rows.len())];
     for lasting in Lasting::ALL {
-        text += &format!("\n{:<40}", format!("{job:?}, {}", name(lasting)));
-        let columns: Vec<Vec<String>> = Fault::ALL.iter().map(|fault| column(rows, *fault, lasting)).collect();
-        let widths: Vec<usize> =
-            columns.iter().map(|cells| cells.iter().map(String::len).max().unwrap_or_default()).collect();
-        for (fault, width) in Fault::ALL.iter().zip(&widths) {
-            text += &format!("  {:<width$}", format!("{fault:?}"), width = (*width).max(9));
-        }
+        let columns = Fault::ALL.map(|fault| column(rows, fault, lasting));
+        let wide = |cells: &Vec<String>| cells.iter().map(String::len).max().unwrap_or_default().max(9);
+        let widths: Vec<usize> = columns.iter().map(wide).collect();
+        let line = |cells: Vec<String>| {
+            let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("  {cell:<width$}"));
+            padded.collect::<String>()
+        };
+        let faults = Fault::ALL.iter().map(|fault| format!("{fault:?}")).collect();
+        lines.push(format!("\n{:<40}{}", format!("{job:?}, {}", name(lasting)), line(faults)));
         for (at, (position, _)) in rows.iter().enumerate() {
             let turn = if position.turn > 1 { format!(" {}", position.turn) } else { String::new() };
-            text += &format!("\n{:<9} {:<30}", format!("{:?}", position.step), format!("{}{turn}", position.operation));
-            for (column, width) in columns.iter().zip(&widths) {
-                text += &format!("  {:<width$}", column[at], width = (*width).max(9));
-            }
+            let call = format!("{}{turn}", position.operation);
+            let cells = columns.iter().map(|column| column[at].clone()).collect();
+            lines.push(format!("{:<9} {call:<30}{}", format!("{:?}", position.step), line(cells)));
         }
-        text += "\n";
     }
-    println!("{text}");
+    println!("{}\n", lines.join("\n"));
 }
 
 fn name(lasting: Lasting) -> &'static str {

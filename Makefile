@@ -34,7 +34,7 @@ HONEST := PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release fuzz clean
+.PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz clean
 .PHONY: event check-entry inventory-csv inventory-markdown
 
 help: ## Show this
@@ -119,6 +119,13 @@ fuzz: ## Look for inputs that break a parser: [TARGET_NAME=payload|row|trust|set
 	    tests/fuzz/found/$$target tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target -- \
 	    -max_total_time=$(SECONDS) -max_len=16384 -dict=tests/fuzz/words.dict || exit 1; \
 	done
+
+# `make check` does a part of these two, turn about; here every combination is tried and counted, which takes some minutes.
+crash-sweep: ## Cut every job at every call, with every kind of second run; the number of cuts
+	EVERY=1 cargo test --locked --test scenarios -- --nocapture cuts::
+
+fault-matrix: ## Every call of every job × seven faults × once, for ten seconds, for good; as tables
+	EVERY=1 cargo test --locked --test scenarios -- --nocapture fault_matrix::
 
 # What follows asks AWS, with the AWS CLI and the caller's credentials. FUNCTION is a name or an ARN; FUNCTION_REGION its
 # Region, where it is neither in the ARN nor the CLI's own. make ends with status 2 whatever a script ended with: where the

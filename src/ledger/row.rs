@@ -208,6 +208,12 @@ impl Row {
         self.give_back();
     }
 
+    /// Whether an entry of our making may stand, perhaps without all of its policies.
+    #[must_use]
+    pub fn may_have_created(&self) -> bool {
+        self.creation_sent_at.is_some() || self.created_entry_arn.is_some()
+    }
+
     /// Drops what was sent so far: the repair starts over.
     pub fn forget_progress(&mut self) {
         self.deletion_sent_at = None;

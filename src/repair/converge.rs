@@ -316,8 +316,8 @@ impl Work<'_> {
                 Ok(()) => outcome,
                 Err(problem) => Outcome::deferred(problem.reason()),
             },
-            // Put back where the person took it from, as long as nothing came of it.
-            Fate::Keep if self.row.is_restore && self.row.created_entry_arn.is_none() && !outcome.is_incomplete() => {
+            // Put back where the person took it from, as long as nothing can have come of it.
+            Fate::Keep if self.row.is_restore && !self.row.may_have_created() && !outcome.is_incomplete() => {
                 self.row.archive(Reason::RoleDeleted.label(), run.now());
                 let _ = self.write().await;
                 outcome

@@ -78,6 +78,8 @@ impl Crew<'_> {
         }
         row.archive(Reason::RoleDeleted.label(), run.now());
         row.deletion_sent_at = Some(run.now());
+        // Tells this row from one that another invocation writes at the same moment: only its own may it forget.
+        row.lease_owner = Some(run.owner.clone());
         if let Err(problem) = run.ledger().write(&mut row).await {
             case.outcome = Outcome::deferred(problem.reason());
             return true;

@@ -16,6 +16,10 @@ impl Crew<'_> {
             case.outcome = Outcome::nothing();
             return true;
         }
+        if let RoleState::Unreadable(because) = &case.sighting.role {
+            case.outcome = Outcome::None(Some(Reason::RoleUnreadable { because: because.clone() }));
+            return true;
+        }
         let row = case.sighting.row.row().filter(|row| row.state != State::Recorded).cloned();
         let (Some(mut row), Some(cluster), RoleState::Present(role)) =
             (row, case.sighting.cluster.clone(), case.sighting.role.clone())

@@ -7,7 +7,7 @@ use super::converge::{Fate, Flow, Work};
 use crate::aws::eks::Entries;
 use crate::aws::fault::{Fault, FaultKind};
 use crate::discovery::Examined;
-use crate::model::{Role, RoleState};
+use crate::model::{AccessEntry, Role, RoleState};
 use crate::outcome::{Outcome, Reason};
 
 /// After a deletion or a creation, EKS may take a moment to show it.
@@ -86,7 +86,7 @@ impl Work<'_> {
     }
 
     /// Deletes the entry of the row. `DeleteAccessEntry` has no precondition: the row is written, so the lease is still
-    /// ours, and the entry's ARN is read, directly before.
+    /// ours, and the entry is read, directly before: another one, or one that its owner changed, is not deleted.
     pub(super) async fn delete(&mut self) -> Flow {
         if let Err(flow) = self.write().await {
             return flow;
@@ -95,7 +95,7 @@ impl Work<'_> {
         let eks = run.eks(&self.row.cluster.region);
         let is_first = self.deletion_is_ours;
         match eks.describe_access_entry(&self.row.cluster.name, self.principal.as_str()).await {
-            Ok(Entries::Known(Some(entry))) if entry.arn == self.row.access_entry_arn => {}
+            Ok(Entries::Known(Some(entry))) if self.is_what_is_kept(&entry) => {}
             Ok(_) if is_first && !self.row.is_own_entry => {
                 self.row.forget_progress();
                 return Flow::Anew;
@@ -133,6 +133,13 @@ impl Work<'_> {
             }
             Err(fault) => Self::failed(&fault.to_string()),
         }
+    }
+
+    /// Whether this is the entry of the row, as the row has it; its policies are not asked again.
+    fn is_what_is_kept(&self, entry: &AccessEntry) -> bool {
+        let policies = self.row.snapshot.access_policies.clone();
+        entry.arn == self.row.access_entry_arn
+            && self.is_as_its_owner_had_it(&Examined { entry: entry.clone(), policies })
     }
 
     /// Deletes an entry that we created and must not leave: its own ARN is read directly before. It was just created, so

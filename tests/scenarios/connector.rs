@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 
+use crate::cloud::exchange::Door;
 use crate::cloud::{Cloud, HOME_REGION, Reply};
 
 impl Cloud {
@@ -35,11 +36,17 @@ impl Cloud {
             .build()
     }
 
-    async fn carry(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    /// The same for one of several callers: all its requests go through this door.
+    pub fn sdk_config_through(&self, door: Door) -> SdkConfig {
+        let line = Line { cloud: self.clone(), door };
+        self.sdk_config().into_builder().http_client(line).build()
+    }
+
+    async fn carry(&self, door: Option<&Door>, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
         let (parts, body) = request.into_parts();
         let body = ByteStream::new(body).collect().await.map_err(|error| ConnectorError::io(error.into()))?;
-        match self.handle(http::Request::from_parts(parts, body.to_vec())).await {
+        match self.handle_through(door, http::Request::from_parts(parts, body.to_vec())).await {
             Reply::Response(response) => HttpResponse::try_from(response.map(SdkBody::from))
                 .map_err(|error| ConnectorError::other(error.into(), None)),
             Reply::Closed => {
@@ -60,13 +67,39 @@ impl Cloud {
 impl HttpConnector for Cloud {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let cloud = self.clone();
-        HttpConnectorFuture::new(async move { cloud.carry(request).await })
+        HttpConnectorFuture::new(async move { cloud.carry(None, request).await })
     }
 }
 
 impl HttpClient for Cloud {
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// A caller's own wire to the cloud.
+#[derive(Clone)]
+struct Line {
+    cloud: Cloud,
+    door: Door,
+}
+
+impl HttpConnector for Line {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let line = self.clone();
+        HttpConnectorFuture::new(async move { line.cloud.carry(Some(&line.door), request).await })
+    }
+}
+
+impl HttpClient for Line {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Line")
     }
 }
 

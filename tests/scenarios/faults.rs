@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::cloud::{Action, EntrySpec};
+use crate::cloud::EntrySpec;
 use crate::stage::{CLUSTER, LEDGER, REGION, Stage, command, outcome, viewer};
 
 fn blind_spots(report: &serde_json::Value) -> Vec<(String, String)> {
@@ -199,47 +199,4 @@ async fn a_role_that_cannot_be_read_is_undecided_and_not_taken_for_gone() {
     let report = stage.deliver(stage.deleted("node")).await.unwrap();
     assert_eq!(report["entries"][0]["verdict"], "undecided");
     assert_eq!(outcome(&report), ("none", "roleUnreadable"));
-}
-
-/// Every call of a repair, in every way it can go wrong, once and for ten seconds: the entry is never lost.
-#[tokio::test(start_paused = true)]
-async fn whatever_call_fails_for_a_while_the_role_is_let_in_in_the_end() {
-    let operations = [
-        "ListClusters",
-        "DescribeAccessEntry",
-        "DescribeCluster",
-        "ListAssociatedAccessPolicies",
-        "CreateAccessEntry",
-        "AssociateAccessPolicy",
-        "DeleteAccessEntry",
-        "GetRole",
-        "Query",
-        "GetItem",
-        "PutItem",
-        "PutMetricData",
-    ];
-    let faults = [
-        ("throttled", Action::Throttle),
-        ("failing", Action::ServerError),
-        ("broken off", Action::Close),
-        ("unanswered", Action::Hang),
-        ("obeyed without a reply", Action::LoseReply),
-    ];
-    for operation in operations {
-        for (name, fault) in &faults {
-            for times in [1, 3] {
-                let stage = Stage::set();
-                stage.role_with("viewer", viewer()).await;
-                let role = stage.recreate("viewer").await;
-                stage.cloud.when(operation).times(times).before(fault.clone());
-                let _ = stage.deliver(stage.created(&role)).await;
-                stage.cloud.lift_faults();
-                tokio::time::sleep(Duration::from_mins(3)).await;
-                let _ = stage.deliver(stage.created(&role)).await;
-                let at = format!("{operation} {name} {times} times");
-                assert!(stage.admits("viewer"), "{at}");
-                assert_eq!(stage.entry(&role).unwrap().policies.len(), 1, "{at}");
-            }
-        }
-    }
 }

@@ -1,7 +1,6 @@
 //! Another party acts between any two of our calls: its will stands, and no role that nobody permitted is let in.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use crate::cloud::{Action, Entry, EntrySpec, Phase, World, trust};
 use crate::stage::{CLUSTER, REGION, Stage, outcome, viewer};
@@ -132,28 +131,6 @@ async fn a_deletion_whose_reply_is_lost_is_finished() {
     let report = stage.deliver(stage.created(&role)).await.unwrap();
     assert_eq!(outcome(&report), ("repaired", ""));
     assert!(stage.admits("node"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn two_invocations_at_once_come_to_one_result() {
-    for delay in [0, 7, 25, 60, 110, 150, 210, 300] {
-        let stage = Stage::set();
-        stage.node("node").await;
-        let role = stage.recreate("node").await;
-        let other = stage.clone();
-        let event = stage.created(&role);
-        let late = async {
-            tokio::time::sleep(Duration::from_millis(delay)).await;
-            let _ = other.deliver(event.clone()).await;
-        };
-        let (first, ()) = tokio::join!(stage.deliver(event.clone()), late);
-        drop(first);
-        assert!(stage.admits("node"), "{delay} ms apart");
-        let created = stage.cloud.calls_of("CreateAccessEntry");
-        let created = created.iter().filter(|call| call.status == Some(200)).count();
-        assert_eq!(created, 1, "{delay} ms apart");
-        assert_eq!(stage.row(&role).unwrap()["state"], "recorded");
-    }
 }
 
 /// The role is read directly before and directly after the creation: a stranger is let in only where he takes the role

@@ -127,37 +127,3 @@ async fn an_archived_row_past_its_time_does_not_stand_in_the_way_of_a_repair() {
     assert_eq!(outcome(&report), ("repaired", ""), "{report:#}");
     assert!(stage.admits("node"));
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_removal_cut_anywhere_is_finished_and_can_be_restored() {
-    for phase in [crate::cloud::Phase::Before, crate::cloud::Phase::After] {
-        for n in 1.. {
-            let stage = Stage::set().with("ON_ROLE_DELETED", "remove").with("HOLD", "none");
-            let role = stage.role_with("role", everything()).await;
-            let before = stage.entry(&role).unwrap();
-            stage.cloud.delete_role("role");
-            stage.cloud.clear_calls();
-            stage.cloud.stop_at(n, phase);
-            let event = stage.deleted("role");
-            let cut = tokio::select! {
-                _ = stage.deliver(event.clone()) => false,
-                () = stage.cloud.stopped() => true,
-            };
-            stage.cloud.lift_faults();
-            stage.cloud.restart();
-            tokio::time::sleep(Duration::from_mins(3)).await;
-            let _ = stage.sweep().await;
-            assert_eq!(stage.entry(&role), None, "cut at call {n}, {phase:?}");
-            let role = stage.cloud.add_role("role");
-            stage.settle().await;
-            let report = stage.invoke_as("approve", command_for("restore", &role)).await.unwrap();
-            assert_eq!(outcome(&report), ("restored", ""), "cut at call {n}, {phase:?}: {report:#}");
-            let after = stage.entry(&role).unwrap();
-            assert_eq!((&after.username, &after.groups, after.policies.len()), (&before.username, &before.groups, 2));
-            if !cut {
-                assert!(n > 10);
-                break;
-            }
-        }
-    }
-}

@@ -11,7 +11,7 @@ use access_entry_guard::error::Error;
 use access_entry_guard::handler::{Call, handle};
 use serde_json::{Value, json};
 
-use crate::cloud::{Cloud, Entry, EntrySpec, Role, World};
+use crate::cloud::{Cloud, Door, Entry, EntrySpec, Role, World};
 
 /// The Region and the cluster of most scenarios.
 pub const REGION: &str = "eu-west-1";
@@ -28,6 +28,7 @@ pub struct Stage {
     log: Log,
     time_limit: Duration,
     function_arn: &'static str,
+    door: Option<Door>,
 }
 
 #[derive(Clone, Default)]
@@ -52,7 +53,7 @@ impl Stage {
         cloud.add_ledger(LEDGER);
         let settings = BTreeMap::from([("LEDGER_TABLE".to_owned(), LEDGER.to_owned())]);
         let function_arn = "arn:aws:lambda:us-east-1:111122223333:function:access-entry-guard";
-        Self { cloud, settings, log: Log::default(), time_limit: Duration::from_mins(15), function_arn }
+        Self { cloud, settings, log: Log::default(), time_limit: Duration::from_mins(15), function_arn, door: None }
     }
 
     /// A function in the Beijing Region, with no cluster.
@@ -61,7 +62,7 @@ impl Stage {
         let cloud = Cloud::holding(World::new("aws-cn", "111122223333"));
         cloud.set_region("cn-north-1", "ENABLED_BY_DEFAULT");
         let settings = BTreeMap::from([("REGIONS".to_owned(), "cn-north-1".to_owned())]);
-        Self { cloud, settings, log: Log::default(), time_limit: Duration::from_mins(15), function_arn }
+        Self { cloud, settings, log: Log::default(), time_limit: Duration::from_mins(15), function_arn, door: None }
     }
 
     /// With a setting; an empty value unsets it.
@@ -74,6 +75,11 @@ impl Stage {
     pub fn within(mut self, time_limit: Duration) -> Self {
         self.time_limit = time_limit;
         self
+    }
+
+    /// The same stage for one of several invocations at once: all its calls go through this door.
+    pub fn through(&self, door: Door) -> Self {
+        Self { door: Some(door), ..self.clone() }
     }
 
     /// A role for nodes with its `EC2_LINUX` entry in `prod`, an hour old.
@@ -148,7 +154,11 @@ impl Stage {
 
     fn app(&self) -> App {
         let config = Config::from_lookup(|name| self.settings.get(name).cloned()).expect("good settings");
-        App::new(config, &self.cloud.sdk_config(), self.cloud.clock(), Box::new(self.log.clone()))
+        let sdk = match &self.door {
+            Some(door) => self.cloud.sdk_config_through(Door::clone(door)),
+            None => self.cloud.sdk_config(),
+        };
+        App::new(config, &sdk, self.cloud.clock(), Box::new(self.log.clone()))
     }
 
     /// What was logged.

@@ -61,6 +61,8 @@ pub enum Action {
     Throttle,
     /// It is answered "internal server error", as its service does.
     ServerError,
+    /// It is answered "access denied", as its service does.
+    Deny,
     /// The connection breaks. Before: it has no effect. After: it had.
     Close,
     /// It takes effect, then the connection breaks: in either phase.

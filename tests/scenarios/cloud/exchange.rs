@@ -1,6 +1,8 @@
 //! One request from arrival to reply: the delays, the interceptors, the moment at which it takes effect. Independent of
 //! what carries it: the scenarios' connector, or a local HTTP server.
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::calls::{Action, Call, Phase};
@@ -21,15 +23,27 @@ pub enum Reply {
     Unresolvable,
 }
 
+/// What every request of one caller waits for before it goes out, given its operation: so that a test can hold up one
+/// of several callers and let another go first. A caller's own timeouts run on meanwhile.
+pub type Door = Arc<dyn Fn(&str) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
 impl Cloud {
     /// Takes a request to its reply. A request that is never answered never returns; dropping it is what a client's
     /// timeout does.
     pub async fn handle(&self, request: http::Request<Vec<u8>>) -> Reply {
+        self.handle_through(None, request).await
+    }
+
+    /// The same for a caller that has a door.
+    pub(super) async fn handle_through(&self, door: Option<&Door>, request: http::Request<Vec<u8>>) -> Reply {
         let Some(incoming) = wire::decode(&request) else {
             let text = format!("no service of this world: {} {}", request.method(), request.uri());
             let response = http::Response::builder().status(400).body(text.into_bytes());
             return Reply::Response(response.expect("a status and a text make a response"));
         };
+        if let Some(door) = door {
+            door(&incoming.operation).await;
+        }
         let _counted = self.count_in(&incoming);
         let half = self.with(|world| world.habits.request_delay) / 2;
         self.wait(half).await;
@@ -105,6 +119,10 @@ impl Cloud {
             Action::Reply(status, code, message) => error(Refusal::new(status, &code, message)),
             Action::Throttle => error(Refusal::throttled(call.service)),
             Action::ServerError => error(Refusal::server_error(call.service)),
+            Action::Deny => {
+                let what = format!("not authorized to perform: {}:{}", call.service, call.operation);
+                error(Refusal::denied(call.service, what))
+            }
             Action::Malformed => Reply::Response(wire::garbage(&request_id(call))),
             Action::Unresolvable => Reply::Unresolvable,
             _ => Reply::Closed,

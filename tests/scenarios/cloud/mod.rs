@@ -52,7 +52,7 @@ pub use builders::EntrySpec;
 pub use calls::{Action, Call, Phase};
 pub use cloudwatch::Datum;
 pub use entries::{Caller, Entry, NewEntry, Policy};
-pub use exchange::Reply;
+pub use exchange::{Door, Reply};
 pub use judge::{Identity, Unauthorized};
 pub use refusal::Refusal;
 pub use services::Service;

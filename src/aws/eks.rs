@@ -120,7 +120,7 @@ impl Eks {
         let gives_up = Instant::now() + PATIENCE;
         let mut failures = 0;
         loop {
-            let fault = match self.heard(operation, send().await) {
+            let fault = match self.heard(operation, Box::pin(send()).await) {
                 Err(fault) if fault.may_pass() => fault,
                 answer => return answer,
             };
@@ -145,7 +145,7 @@ impl Eks {
     {
         let turn = tokio::time::timeout(TURN_TIMEOUT, self.turn()).await;
         let _permit = turn.map_err(|_| Fault::not_sent(operation))?;
-        self.heard(operation, send().await)
+        self.heard(operation, Box::pin(send()).await)
     }
 
     /// The names of all clusters of the Region, connected (external) ones left out: they have no access entries.

@@ -1,6 +1,7 @@
 //! Another party acts between any two of our calls: its will stands, and no role that nobody permitted is let in.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::cloud::{Action, Entry, EntrySpec, Phase, World, trust};
 use crate::stage::{CLUSTER, REGION, Stage, outcome, viewer};

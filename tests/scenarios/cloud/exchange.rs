@@ -35,7 +35,7 @@ impl Cloud {
     }
 
     /// The same for a caller that has a door.
-    pub(super) async fn handle_through(&self, door: Option<&Door>, request: http::Request<Vec<u8>>) -> Reply {
+    pub async fn handle_through(&self, door: Option<&Door>, request: http::Request<Vec<u8>>) -> Reply {
         let Some(incoming) = wire::decode(&request) else {
             let text = format!("no service of this world: {} {}", request.method(), request.uri());
             let response = http::Response::builder().status(400).body(text.into_bytes());

@@ -15,11 +15,16 @@ RELEASE_BOOTSTRAP := $(TARGET)/release/bootstrap
 # The scenario test that tells the story against an AWS that binds role IDs.
 STORY := story::
 
+# The AWS of the scenarios as a program: a package of its own, built beside the function.
+LOCAL_AWS_TARGET := $(TARGET)/local_aws
+LOCAL_AWS := $(LOCAL_AWS_TARGET)/debug/local-aws
+LIVE_PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/live
+
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deployed budgets clean event check-entry inventory-csv inventory-markdown
+.PHONY: help demo check test lint deployed budgets clean event check-entry inventory-csv inventory-markdown live-test live-tested
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -43,6 +48,7 @@ check: ## The fast part of `make test`: format, clippy, unit, property and scena
 
 test: $(VENV_READY) lint budgets check ## Everything: check, template, sizes, and the packaged function on an emulator
 	BOOTSTRAP=$(RELEASE_BOOTSTRAP) $(PYTEST)
+	@$(MAKE) --no-print-directory live-tested BOOTSTRAP=$(RELEASE_BOOTSTRAP)
 
 lint: $(VENV_READY) ## cfn-lint on the template
 	$(VENV)/bin/cfn-lint template.yaml
@@ -50,6 +56,11 @@ lint: $(VENV_READY) ## cfn-lint on the template
 deployed: $(VENV_READY) ## The deployed tests alone, with a development build
 	cargo build --locked --bin bootstrap
 	BOOTSTRAP=$(DEBUG_BOOTSTRAP) $(PYTEST)
+
+live-tested: $(VENV_READY) ## The tests of `make live-test`, against the AWS of the scenarios on loopback ports
+	@[ -n '$(BOOTSTRAP)' ] || cargo build --locked --bin bootstrap
+	cargo build --locked --manifest-path tests/local_aws/Cargo.toml --bin local-aws --target-dir $(LOCAL_AWS_TARGET)
+	LOCAL_AWS=$(LOCAL_AWS) BOOTSTRAP=$(or $(BOOTSTRAP),$(DEBUG_BOOTSTRAP)) $(LIVE_PYTEST)
 
 budgets: ## Build for release; binary under 8 MB, zip under 4 MB, peak memory on 500 clusters under 32 MB
 	cargo build --release --locked --bin bootstrap
@@ -74,6 +85,14 @@ inventory-csv: ## Who has access to which cluster, as CSV: [PRINCIPAL=arn] [CLUS
 
 inventory-markdown: ## The same as a Markdown table
 	@$(PYTHON) tests/tools/inventory.py $(INVOCATION) --format markdown
+
+# Proof in an account of your own: see "Prove it in your account" in README.md.
+LIVE_PYTHON = $(VENV)/bin/python
+live-test: $(VENV_READY) ## Prove it in a sandbox account: CLUSTER=name REGION=its Region [SANDBOX=account ID] [INVOKE=1] [APPROVE=1] [NODE=1]
+	@PYTHONDONTWRITEBYTECODE=1 $(LIVE_PYTHON) tests/live/live_test.py --cluster '$(CLUSTER)' --region '$(REGION)' \
+	  --sandbox '$(SANDBOX)' --function '$(FUNCTION)' --function-region '$(FUNCTION_REGION)' --alias '$(ALIAS)' \
+	  $(if $(INVOKE),--invoke) $(if $(APPROVE),--approve) $(if $(NODE),--node) $(if $(TIMEOUT),--timeout '$(TIMEOUT)') \
+	  $(if $(OBSERVE),--observe '$(OBSERVE)') --boundary '$(BOUNDARY)'
 
 clean: ## Remove what was built and installed here
 	cargo clean

@@ -16,7 +16,6 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DEBUG_BOOTSTRAP := $(TARGET)/debug/bootstrap
 RELEASE_BOOTSTRAP := $(TARGET)/lambda/bootstrap/bootstrap
 PACKAGE := $(TARGET)/package
-LOCAL_AWS := $(TARGET)/debug/local-aws
 
 # What the scenarios and their AWS said to each other, as `make check` recorded it.
 RECORDING := $(TARGET)/recording.jsonl
@@ -29,13 +28,18 @@ LAMBDA_BUILD = PATH="$(BUILD_TOOLS)/bin:$$PATH" cargo lambda build --release --l
 # The scenario test that tells the story against an AWS that binds role IDs.
 STORY := story::
 
+# The AWS of the scenarios as a program: a package of its own, built beside the function.
+LOCAL_AWS_TARGET := $(TARGET)/local_aws
+LOCAL_AWS := $(LOCAL_AWS_TARGET)/debug/local-aws
+LIVE_PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/live
+
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 HONEST := PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz clean
-.PHONY: event check-entry inventory-csv inventory-markdown
+.PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -60,6 +64,7 @@ check: ## The fast part of `make test`: format, clippy, unit, property and scena
 
 test: $(VENV_READY) deny lint budgets check honest ## Everything: dependencies, check, template, sizes, the packaged function on an emulator
 	BOOTSTRAP=$(RELEASE_BOOTSTRAP) BUILD_TOOLS=$(BUILD_TOOLS)/bin $(PYTEST)
+	@$(MAKE) --no-print-directory live-tested BOOTSTRAP=$(RELEASE_BOOTSTRAP)
 
 lint: $(VENV_READY) ## cfn-lint on the template
 	$(VENV)/bin/cfn-lint template.yaml
@@ -78,10 +83,14 @@ compare: $(VENV_READY) local-aws ## Where the AWS in the process and the emulato
 	@$(HONEST) PYTHONPATH=tests/deployed $(VENV)/bin/python tests/honest/compare.py
 
 local-aws: ## Build the AWS in the process as a server on loopback ports
-	cargo build --locked --manifest-path tests/local_aws/Cargo.toml --target-dir $(TARGET)
+	cargo build --locked --manifest-path tests/local_aws/Cargo.toml --bin local-aws --target-dir $(LOCAL_AWS_TARGET)
 
 $(RECORDING):
 	CLOUD_RECORDING=$@ cargo test --locked --test scenarios
+
+live-tested: $(VENV_READY) local-aws ## The tests of `make live-test`, against the AWS of the scenarios on loopback ports
+	@[ -n '$(BOOTSTRAP)' ] || cargo build --locked --bin bootstrap
+	LOCAL_AWS=$(LOCAL_AWS) BOOTSTRAP=$(or $(BOOTSTRAP),$(DEBUG_BOOTSTRAP)) $(LIVE_PYTEST)
 
 build: $(BUILD_TOOLS_READY) ## Build the function for Lambda, with Cargo Lambda: [ARCHITECTURE=x86_64|arm64]
 	$(LAMBDA_BUILD)
@@ -145,6 +154,14 @@ inventory-csv: ## Who has access to which cluster, as CSV: [PRINCIPAL=arn] [CLUS
 
 inventory-markdown: ## The same as a Markdown table
 	@$(PYTHON) tests/tools/inventory.py $(INVOCATION) --format markdown
+
+# Proof in an account of your own: see "Prove it in your account" in README.md.
+LIVE_PYTHON = $(VENV)/bin/python
+live-test: $(VENV_READY) ## Prove it in a sandbox account: CLUSTER=name REGION=its Region [SANDBOX=account ID] [INVOKE=1] [APPROVE=1] [NODE=1]
+	@PYTHONDONTWRITEBYTECODE=1 $(LIVE_PYTHON) tests/live/live_test.py --cluster '$(CLUSTER)' --region '$(REGION)' \
+	  --sandbox '$(SANDBOX)' --function '$(FUNCTION)' --function-region '$(FUNCTION_REGION)' --alias '$(ALIAS)' \
+	  $(if $(INVOKE),--invoke) $(if $(APPROVE),--approve) $(if $(NODE),--node) $(if $(TIMEOUT),--timeout '$(TIMEOUT)') \
+	  $(if $(OBSERVE),--observe '$(OBSERVE)') --boundary '$(BOUNDARY)'
 
 clean: ## Remove what was built and installed here
 	cargo clean

@@ -4,6 +4,15 @@
 //! |---|---|---|
 //! | `world` | `regions`, `clusters`, `entries`, `matches`, `delayMs` | makes the world anew ([`crate::setting`]) |
 //! | `limit` | `perSecond`, `burst` | from now on EKS throttles, Region by Region |
+//! | `cluster` | `region`, `name`, `tags` | adds a cluster with an API server that listens ([`crate::kubernetes`]) |
+//! | `habits` | names and values | changes what AWS leaves open ([`interference::change_habits`]) |
+//! | `record-events` | | from now on roles that come and go are recorded ([`crate::event_bridge`]) |
+//! | `deliver-events` | `afterMs` | from now on the function gets what was recorded |
+//! | `log` | `line` | what the function wrote |
+//! | `spoil` | `what` | from now on an entry that is created again is not as it was ([`interference::spoil_recreations`]) |
+//! | `bring-back` | | the next entry that is deleted is there again at once |
+//! | `deny`, `allow` | `operation` | nobody, everybody may call it |
+//! | `left` | | the roles and access entries there are |
 //! | `recreate` | `role` | deletes the role and creates it again; the role |
 //! | `regions` | | the Regions that worlds are made of |
 //! | `admitted` | `role` | in how many clusters it is let in |
@@ -19,10 +28,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, HOME_REGION};
 use crate::runtime_api::{RuntimeApi, TIMEOUT};
-use crate::server::{Certificates, Site, listen};
-use crate::{setting, tally};
+use crate::server::{Certificates, Door, Site, base64, listen};
+use crate::{interference, kubernetes, setting, tally};
 
 /// The name of the function that polls here.
 const FUNCTION: &str = "access-entry-guard";
@@ -32,14 +41,15 @@ pub async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let site = Arc::new(Site {
         cloud: Cloud::new(),
         runtime: RuntimeApi::new(),
+        events: Default::default(),
         connections: Default::default(),
         handshakes: Default::default(),
     });
     let certificates = Certificates::new()?;
     // A fixed port is for those who reach AWS by its own names, in a network of their own.
     let tls_port = std::env::args().nth(1).map(|port| port.parse()).transpose()?.unwrap_or(0);
-    let plain = listen(Arc::clone(&site), None, 0).await?;
-    let tls = listen(Arc::clone(&site), Some(&certificates), tls_port).await?;
+    let plain = listen(Arc::clone(&site), Door::Aws, None, 0).await?;
+    let tls = listen(Arc::clone(&site), Door::Aws, Some(&certificates), tls_port).await?;
     let addresses = json!({
         "http": format!("http://{plain}"),
         "https": format!("https://{tls}"),
@@ -56,7 +66,7 @@ pub async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn obey(site: &Site, command: &Value, delay: &mut Duration) -> Value {
+async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value {
     let text = |name: &str| command[name].as_str().unwrap_or_default();
     let cloud = &site.cloud;
     match text("do") {
@@ -70,6 +80,44 @@ async fn obey(site: &Site, command: &Value, delay: &mut Duration) -> Value {
             cloud.limit_eks(number("perSecond"), number("burst"));
             json!({})
         }
+        "cluster" => {
+            let cluster = kubernetes::Cluster { region: text("region").to_owned(), name: text("name").to_owned() };
+            match serve_cluster(site, cluster, &command["tags"]).await {
+                Ok(endpoint) => json!({"endpoint": endpoint}),
+                Err(why) => json!({"error": why.to_string()}),
+            }
+        }
+        "habits" => interference::change_habits(cloud, command),
+        "record-events" => {
+            site.events.record(site).await;
+            json!({})
+        }
+        "deliver-events" => {
+            let delay = Duration::from_millis(command["afterMs"].as_u64().unwrap_or_default());
+            site.events.deliver(site, delay, FUNCTION).await;
+            json!({})
+        }
+        "log" => {
+            cloud.with(|world| world.log(HOME_REGION, &format!("/aws/lambda/{FUNCTION}"), text("line")));
+            json!({})
+        }
+        "spoil" => {
+            interference::spoil_recreations(cloud, text("what"));
+            json!({})
+        }
+        "bring-back" => {
+            interference::bring_back_once(cloud);
+            json!({})
+        }
+        "deny" => {
+            cloud.deny(text("operation"));
+            json!({})
+        }
+        "allow" => {
+            cloud.allow(text("operation"));
+            json!({})
+        }
+        "left" => interference::left(cloud),
         "recreate" => {
             cloud.recreate_role(text("role"));
             setting::shown(cloud, text("role"))
@@ -98,6 +146,23 @@ async fn obey(site: &Site, command: &Value, delay: &mut Duration) -> Value {
         }),
         other => json!({"error": format!("unknown command {other:?}")}),
     }
+}
+
+/// Adds a cluster, and listens as its API server under an authority of its own.
+async fn serve_cluster(
+    site: &Arc<Site>,
+    cluster: kubernetes::Cluster,
+    tags: &Value,
+) -> Result<String, Box<dyn std::error::Error>> {
+    let certificates = Certificates::new()?;
+    let address = listen(Arc::clone(site), Door::Cluster(cluster.clone()), Some(&certificates), 0).await?;
+    let endpoint = format!("https://{address}");
+    let handle = site.cloud.add_cluster(&cluster.region, &cluster.name);
+    handle.api_server(&endpoint, &base64(certificates.authority_pem.as_bytes()));
+    for (key, value) in tags.as_object().into_iter().flatten() {
+        handle.tag(key, value.as_str().unwrap_or_default());
+    }
+    Ok(endpoint)
 }
 
 async fn say(answer: &Value) -> std::io::Result<()> {

@@ -7,16 +7,23 @@
 //!
 //! - [`server`]: connections, plain or with TLS under a certificate authority of this process alone;
 //! - [`runtime_api`]: Lambda's Runtime API, behind which a function polls for invocations;
+//! - [`kubernetes`], [`token`]: the API servers of clusters, and whom they let in;
+//! - [`event_bridge`]: events of roles that come and go, on their way to the function;
+//! - [`interference`]: what a test changes while somebody is at work;
 //! - [`setting`]: worlds by the number of Regions, clusters and entries, and limits like those of EKS;
 //! - [`tally`]: what was called, and how many calls had to wait for one another.
 
 #[path = "../../scenarios/cloud/mod.rs"]
 mod cloud;
 mod control;
+mod event_bridge;
+mod interference;
+mod kubernetes;
 mod runtime_api;
 mod server;
 mod setting;
 mod tally;
+mod token;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {

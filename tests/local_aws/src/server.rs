@@ -1,5 +1,6 @@
 //! Connections on loopback ports: plain HTTP for everybody, and HTTPS under a certificate authority that exists for this
-//! process only. A request goes to the Runtime API, to Lambda's `Invoke`, or to the AWS of the scenarios.
+//! process only. A request goes to the Runtime API, to Lambda's `Invoke`, or to the AWS of the scenarios; on a port of its
+//! own, to a cluster's API server.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,6 +18,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::cloud::{Cloud, Reply};
+use crate::event_bridge::EventBridge;
+use crate::kubernetes;
 use crate::runtime_api::{RuntimeApi, TIMEOUT};
 use crate::setting::REGIONS;
 
@@ -26,6 +29,8 @@ pub struct Site {
     pub cloud: Cloud,
     /// Where the function polls.
     pub runtime: RuntimeApi,
+    /// What is on its way to the function.
+    pub events: EventBridge,
     /// Connections accepted, and TLS handshakes made.
     pub connections: AtomicUsize,
     /// See [`Site::connections`].
@@ -63,23 +68,37 @@ impl Certificates {
     }
 }
 
+/// What is behind a port.
+#[derive(Debug, Clone)]
+pub enum Door {
+    /// AWS, and the Runtime API.
+    Aws,
+    /// A cluster's API server.
+    Cluster(kubernetes::Cluster),
+}
+
 /// Listens on a free loopback port and serves from then on; with certificates over TLS.
-pub async fn listen(site: Arc<Site>, certificates: Option<&Certificates>, port: u16) -> io::Result<SocketAddr> {
+pub async fn listen(
+    site: Arc<Site>,
+    door: Door,
+    certificates: Option<&Certificates>,
+    port: u16,
+) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let address = listener.local_addr()?;
     let acceptor = certificates.map(|certificates| TlsAcceptor::from(Arc::clone(&certificates.config)));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let _ = stream.set_nodelay(true);
-            let (site, acceptor) = (Arc::clone(&site), acceptor.clone());
+            let (site, door, acceptor) = (Arc::clone(&site), door.clone(), acceptor.clone());
             tokio::spawn(async move {
                 site.connections.fetch_add(1, Ordering::Relaxed);
                 match acceptor {
-                    None => converse(site, stream).await,
+                    None => converse(site, door, stream).await,
                     Some(acceptor) => {
                         if let Ok(stream) = acceptor.accept(stream).await {
                             site.handshakes.fetch_add(1, Ordering::Relaxed);
-                            converse(site, stream).await;
+                            converse(site, door, stream).await;
                         }
                     }
                 }
@@ -90,24 +109,35 @@ pub async fn listen(site: Arc<Site>, certificates: Option<&Certificates>, port: 
 }
 
 /// One connection, request after request.
-async fn converse(site: Arc<Site>, stream: impl AsyncRead + AsyncWrite + Unpin) {
+async fn converse(site: Arc<Site>, door: Door, stream: impl AsyncRead + AsyncWrite + Unpin) {
     let service = service_fn(move |request| {
-        let site = Arc::clone(&site);
-        async move { respond(&site, request).await }
+        let (site, door) = (Arc::clone(&site), door.clone());
+        async move { respond(&site, &door, request).await }
     });
     // A client that goes away ends its connection only.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// The answer to one request; an error closes the connection.
-async fn respond(site: &Site, request: http::Request<Incoming>) -> Result<http::Response<Full<Bytes>>, io::Error> {
+async fn respond(
+    site: &Site,
+    door: &Door,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<Full<Bytes>>, io::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes().to_vec();
     let path = parts.uri.path();
-    let response = if RuntimeApi::is_for(path) {
+    let response = if let Door::Cluster(cluster) = door {
+        let (status, body) = kubernetes::answer(&site.cloud, cluster, &http::Request::from_parts(parts, body));
+        let response = http::Response::builder().status(status).header("content-type", "application/json");
+        response.body(body.to_string().into_bytes()).expect("a status and a text make a response")
+    } else if RuntimeApi::is_for(path) {
         site.runtime.answer(&parts.method, path, body).await
     } else if let Some(function) = path.strip_prefix("/2015-03-31/functions/") {
         let function = function.trim_end_matches("/invocations");
+        let function = percent_encoding::percent_decode_str(function).decode_utf8_lossy();
+        // An ARN ends with the name, and where there is one with the alias.
+        let function = function.splitn(7, ':').nth(6).unwrap_or(&function);
         let qualifier = parts.uri.query().and_then(|query| query.strip_prefix("Qualifier="));
         invoke(site, function, qualifier, body).await
     } else {
@@ -122,7 +152,13 @@ async fn respond(site: &Site, request: http::Request<Incoming>) -> Result<http::
 /// Lambda's `Invoke`, for the function that polls here whatever it is called.
 async fn invoke(site: &Site, function: &str, qualifier: Option<&str>, payload: Vec<u8>) -> http::Response<Vec<u8>> {
     let (name, in_name) = function.split_once(':').map_or((function, None), |(name, alias)| (name, Some(alias)));
-    let arn = site.function_arn(name, qualifier.or(in_name));
+    let alias = qualifier.or(in_name);
+    if alias.is_some_and(|alias| !["$LATEST", "events", "approve"].contains(&alias)) {
+        let message = format!("{{\"Message\":\"Function not found: {}\"}}", site.function_arn(name, alias));
+        let response = http::Response::builder().status(404).header("x-amzn-errortype", "ResourceNotFoundException");
+        return response.body(message.into_bytes()).expect("a status and a text make a response");
+    }
+    let arn = site.function_arn(name, alias);
     let answer = site.runtime.invoke(arn, payload, TIMEOUT).await;
     let response = http::Response::builder().status(200).header("content-type", "application/json");
     match answer {
@@ -140,4 +176,19 @@ impl Site {
         let qualifier = qualifier.map(|qualifier| format!(":{qualifier}")).unwrap_or_default();
         format!("arn:aws:lambda:{}:{account}:function:{name}{qualifier}", crate::cloud::HOME_REGION)
     }
+}
+
+/// Base64, as `DescribeCluster` shows the authority's certificate.
+pub fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let byte = |n: usize| u32::from(three.get(n).copied().unwrap_or_default());
+        let bits = (byte(0) << 16) | (byte(1) << 8) | byte(2);
+        for n in 0..4 {
+            let six = usize::try_from((bits >> (18 - 6 * n)) & 63).expect("six bits");
+            text.push(if n <= three.len() { char::from(ALPHABET[six]) } else { '=' });
+        }
+    }
+    text
 }

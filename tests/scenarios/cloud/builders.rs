@@ -111,6 +111,7 @@ impl World {
             status: "ACTIVE".to_owned(),
             authentication_mode: Some("API_AND_CONFIG_MAP".to_owned()),
             role_arn: format!("arn:{}:iam::{}:role/cluster-{name}", self.partition, self.account),
+            api_server: None,
             tags: BTreeMap::new(),
             node_role_arn: None,
             connected: false,
@@ -334,6 +335,11 @@ impl ClusterHandle {
     /// The cluster's own role.
     pub fn role(&self, arn: &str) -> &Self {
         self.change(|cluster| arn.clone_into(&mut cluster.role_arn))
+    }
+
+    /// Where its API server listens, and its authority's certificate in Base64.
+    pub fn api_server(&self, endpoint: &str, authority: &str) -> &Self {
+        self.change(|cluster| cluster.api_server = Some((endpoint.to_owned(), authority.to_owned())))
     }
 
     /// Auto Mode, with this node role.

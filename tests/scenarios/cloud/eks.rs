@@ -211,7 +211,10 @@ fn cluster_json(world: &World, cluster: &Cluster) -> Value {
     }
     shown["version"] = "1.34".into();
     shown["platformVersion"] = "eks.9".into();
-    shown["endpoint"] = format!("https://0123456789ABCDEF.gr7.{}.eks.amazonaws.com", cluster.region).into();
+    let nobody = || (format!("https://0123456789ABCDEF.gr7.{}.eks.amazonaws.com", cluster.region), String::new());
+    let (endpoint, authority) = cluster.api_server.clone().unwrap_or_else(nobody);
+    shown["endpoint"] = endpoint.into();
+    shown["certificateAuthority"] = json!({ "data": authority });
     shown["roleArn"] = cluster.role_arn.clone().into();
     if let Some(mode) = &cluster.authentication_mode {
         shown["accessConfig"] = json!({ "authenticationMode": mode });

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
+use super::policies::Question;
 use super::refusal::Refusal;
 use super::rules::{self, Principal};
 use super::services::Service;
@@ -91,14 +92,14 @@ impl World {
         caller: Caller,
     ) -> Result<Entry, Refusal> {
         if caller == Caller::Guard && !self.habits.in_use_first {
-            self.check_may_create(region, new)?;
+            self.check_may_create(region, cluster, new)?;
         }
         self.with_entries(region, cluster)?;
         if self.habits.in_use_first {
             self.check_free(region, cluster, &new.principal_arn)?;
         }
         if caller == Caller::Guard {
-            self.check_may_create(region, new)?;
+            self.check_may_create(region, cluster, new)?;
         }
         let kind = new.kind.as_deref().unwrap_or("STANDARD");
         let principal = Principal::parse(&new.principal_arn)?;
@@ -320,8 +321,17 @@ impl World {
     }
 
     /// The permissions that a creation needs: its own, that to tag, that to pass a node's role.
-    fn check_may_create(&self, region: &str, new: &NewEntry) -> Result<(), Refusal> {
-        self.check_permission(Service::Eks, "CreateAccessEntry", region)?;
+    fn check_may_create(&self, region: &str, cluster: &str, new: &NewEntry) -> Result<(), Refusal> {
+        let arn = format!("arn:{}:eks:{region}:{}:cluster/{cluster}", self.partition, self.account);
+        let kind = new.kind.as_deref().unwrap_or("STANDARD");
+        let create = Question {
+            action: "eks:CreateAccessEntry",
+            resource: Some(&arn),
+            context: [("eks:accessentrytype", kind.to_owned())].into(),
+            ..Question::default()
+        };
+        self.check_session(Service::Eks, &create)?;
+        self.check_denials(Service::Eks, "CreateAccessEntry", region)?;
         if new.tags.is_some() {
             self.check_permission(Service::Eks, "TagResource", region)?;
         }
@@ -329,8 +339,8 @@ impl World {
         if self.habits.privileged_grants_refused && is_privileged {
             return Err(self.denied_by_identity_policy(Service::Eks, "eks:CreateAccessEntry"));
         }
-        let node = new.kind.as_deref().is_some_and(|kind| kind != "STANDARD");
-        if node && !self.habits.may_pass_roles {
+        let pass = Question { action: "iam:PassRole", resource: Some(&new.principal_arn), ..Question::default() };
+        if kind != "STANDARD" && !(self.habits.may_pass_roles && self.caller_may(&pass)) {
             return Err(self.no_permission(Service::Eks, "iam:PassRole", &new.principal_arn));
         }
         Ok(())

@@ -158,7 +158,14 @@ fn take_effect(world: &mut super::World, incoming: &Incoming) -> Result<serde_js
     if let Some(why) = &incoming.unreadable {
         return Err(Refusal::new(400, "SerializationException", why.clone()));
     }
-    services::answer(world, incoming.service, &incoming.region, &incoming.operation, &incoming.parameters)
+    services::answer(
+        world,
+        incoming.service,
+        &incoming.region,
+        &incoming.operation,
+        &incoming.parameters,
+        &incoming.access_key,
+    )
 }
 
 /// The reply with an answer in it.

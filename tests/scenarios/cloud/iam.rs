@@ -2,6 +2,9 @@
 //!
 //! [`Habits::iam_lags_by`]: super::world::Habits::iam_lags_by
 
+mod writes;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -41,6 +44,8 @@ impl World {
             id: self.unique_id("AROA"),
             created_at: self.now.replace_nanosecond(0).expect("0 is valid"),
             trust: trust.to_owned(),
+            policies: BTreeMap::new(),
+            tags: BTreeMap::new(),
         };
         self.roles.insert(key.clone(), role.clone());
         self.role_history.push(RoleChange { at: self.now, key, role: Some(role.clone()) });
@@ -69,11 +74,18 @@ impl World {
     /// # Panics
     /// If there is none of that name.
     pub fn set_trust(&mut self, name: &str, trust: &str) {
+        let changed = self.change_role(name, |role| trust.clone_into(&mut role.trust));
+        assert!(changed.is_some(), "NoSuchEntity: no role {name}");
+    }
+
+    /// Changes a role, if there is one of that name; its ID stays.
+    pub(super) fn change_role(&mut self, name: &str, change: impl FnOnce(&mut Role)) -> Option<Role> {
         let key = name.to_lowercase();
-        let role = self.roles.get_mut(&key).unwrap_or_else(|| panic!("NoSuchEntity: no role {name}"));
-        trust.clone_into(&mut role.trust);
-        let role = Some(role.clone());
-        self.role_history.push(RoleChange { at: self.now, key, role });
+        let role = self.roles.get_mut(&key)?;
+        change(role);
+        let role = role.clone();
+        self.role_history.push(RoleChange { at: self.now, key, role: Some(role.clone()) });
+        Some(role)
     }
 
     /// The role of a name as it was a while ago.
@@ -97,6 +109,10 @@ impl World {
 /// Answers an IAM operation.
 pub(super) fn answer(world: &mut World, operation: &str, parameters: &Parameters) -> Result<Value, Refusal> {
     match operation {
+        "CreateRole" => writes::create_role(world, parameters),
+        "DeleteRole" => writes::delete_role(world, parameters),
+        "PutRolePolicy" => writes::put_role_policy(world, parameters),
+        "DeleteRolePolicy" => writes::delete_role_policy(world, parameters),
         "GetRole" => get_role(world, parameters),
         "ListRoles" => list_roles(world, parameters),
         _ => Err(Refusal::new(400, "InvalidAction", format!("Could not find operation {operation}"))),
@@ -109,6 +125,13 @@ pub(super) fn answer(world: &mut World, operation: &str, parameters: &Parameters
 
 fn get_role(world: &World, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&["RoleName"])?;
+    let name = role_name(parameters)?;
+    let role = world.role_ago(name, world.habits.iam_lags_by).ok_or_else(|| no_such_role(name))?;
+    Ok(json!({ "Role": shown(role) }))
+}
+
+/// The name of a role that a request is about, if it can be one.
+fn role_name(parameters: &Parameters) -> Result<&str, Refusal> {
     let name = parameters.text("RoleName")?;
     let lawful = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
     if name.len() > 64 || !name.chars().all(lawful) {
@@ -118,10 +141,11 @@ fn get_role(world: &World, parameters: &Parameters) -> Result<Value, Refusal> {
             "The specified value for roleName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-",
         ));
     }
-    let role = world
-        .role_ago(name, world.habits.iam_lags_by)
-        .ok_or_else(|| Refusal::new(404, "NoSuchEntity", format!("The role with name {name} cannot be found.")))?;
-    Ok(json!({ "Role": shown(role) }))
+    Ok(name)
+}
+
+fn no_such_role(name: &str) -> Refusal {
+    Refusal::new(404, "NoSuchEntity", format!("The role with name {name} cannot be found."))
 }
 
 fn list_roles(world: &World, parameters: &Parameters) -> Result<Value, Refusal> {

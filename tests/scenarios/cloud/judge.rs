@@ -2,6 +2,7 @@
 
 use super::Cloud;
 use super::entries::Policy;
+use super::world::World;
 
 /// Who a role is inside a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,16 +38,18 @@ impl Cloud {
     pub fn authenticate(&self, region: &str, cluster: &str, role_name: &str) -> Result<Identity, Unauthorized> {
         self.with(|world| {
             let role = world.roles.get(&role_name.to_lowercase()).cloned().ok_or(Unauthorized::NoRole)?;
-            let cluster = world.with_entries(region, cluster).map_err(|_| Unauthorized::NoCluster)?;
-            let entry = cluster.entries.get(&role.arn).ok_or(Unauthorized::NoEntry)?;
-            if entry.bound_to != role.id {
-                return Err(Unauthorized::BoundToAnother { bound_to: entry.bound_to.clone(), role_id: role.id });
-            }
-            Ok(Identity {
-                username: entry.username.clone(),
-                groups: entry.groups.clone(),
-                policies: entry.policies.clone(),
-            })
+            admit(world, region, cluster, &role.arn, role.id)
+        })
+    }
+
+    /// Presents a session's credentials to a cluster: what counts is the role that the session was made for.
+    pub fn authenticate_session(&self, region: &str, cluster: &str, key: &str) -> Result<Identity, Unauthorized> {
+        self.with(|world| {
+            let session = world.session(key).cloned().ok_or(Unauthorized::NoRole)?;
+            let mut identity = admit(world, region, cluster, &session.role_arn, session.role_id)?;
+            let name = identity.username.replace("{{SessionName}}", &session.name.replace('@', "-"));
+            identity.username = name.replace("{{SessionNameRaw}}", &session.name);
+            Ok(identity)
         })
     }
 
@@ -54,4 +57,13 @@ impl Cloud {
     pub fn admits(&self, region: &str, cluster: &str, role_name: &str) -> bool {
         self.authenticate(region, cluster, role_name).is_ok()
     }
+}
+
+fn admit(world: &mut World, region: &str, cluster: &str, arn: &str, role_id: String) -> Result<Identity, Unauthorized> {
+    let cluster = world.with_entries(region, cluster).map_err(|_| Unauthorized::NoCluster)?;
+    let entry = cluster.entries.get(arn).ok_or(Unauthorized::NoEntry)?;
+    if entry.bound_to != role_id {
+        return Err(Unauthorized::BoundToAnother { bound_to: entry.bound_to.clone(), role_id });
+    }
+    Ok(Identity { username: entry.username.clone(), groups: entry.groups.clone(), policies: entry.policies.clone() })
 }

@@ -8,7 +8,7 @@
 //! really enter ([`Cloud::authenticate`]) and which calls were made ([`Cloud::calls`]).
 //!
 //! The path of a request: [`Cloud::handle`] in [`exchange`] → `wire` (decode) → [`services`] →
-//! `eks`, `iam`, `account`, `dynamodb`, `cloudwatch`, each a function of the [`World`] → `wire` (encode).
+//! `eks`, `iam`, `sts`, `account`, `dynamodb`, `cloudwatch`, `logs`, each a function of the [`World`] → `wire` (encode).
 
 #![allow(unreachable_pub, reason = "a module of a test binary: its `pub` marks what scenarios use")]
 #![allow(unused_imports, reason = "the names that scenarios use, in one place")]
@@ -25,12 +25,15 @@ pub mod exchange;
 pub mod faults;
 pub mod iam;
 pub mod judge;
+pub mod logs;
 pub mod paging;
 pub mod parameters;
+pub mod policies;
 mod recording;
 pub mod refusal;
 pub mod rules;
 pub mod services;
+pub mod sts;
 pub mod trust;
 pub mod wire;
 pub mod world;
@@ -56,6 +59,7 @@ pub use exchange::{Door, Reply};
 pub use judge::{Identity, Unauthorized};
 pub use refusal::Refusal;
 pub use services::Service;
+pub use sts::Session;
 pub use world::{Cluster, Habits, Role, World};
 
 /// The moment at which every cloud's clock starts.

@@ -49,8 +49,8 @@ impl Refusal {
         let (status, code) = match service {
             Service::Eks => (429, "ThrottlingException"),
             Service::Account => (429, "TooManyRequestsException"),
-            Service::DynamoDb => (400, "ThrottlingException"),
-            Service::Iam | Service::CloudWatch => (400, "Throttling"),
+            Service::DynamoDb | Service::Logs => (400, "ThrottlingException"),
+            Service::Iam | Service::Sts | Service::CloudWatch => (400, "Throttling"),
         };
         Self::new(status, code, "Rate exceeded")
     }
@@ -59,8 +59,8 @@ impl Refusal {
     pub fn denied(service: Service, message: impl Into<String>) -> Self {
         let (status, code) = match service {
             Service::Eks | Service::Account => (403, "AccessDeniedException"),
-            Service::DynamoDb => (400, "AccessDeniedException"),
-            Service::Iam | Service::CloudWatch => (403, "AccessDenied"),
+            Service::DynamoDb | Service::Logs => (400, "AccessDeniedException"),
+            Service::Iam | Service::Sts | Service::CloudWatch => (403, "AccessDenied"),
         };
         Self::new(status, code, message)
     }
@@ -71,7 +71,8 @@ impl Refusal {
             Service::Eks => (500, "ServerException"),
             Service::Account => (500, "InternalServerException"),
             Service::DynamoDb => (500, "InternalServerError"),
-            Service::Iam => (500, "ServiceFailure"),
+            Service::Logs => (500, "ServiceUnavailableException"),
+            Service::Iam | Service::Sts => (500, "ServiceFailure"),
             Service::CloudWatch => (500, "InternalServiceError"),
         };
         Self::new(status, code, "Internal server error")
@@ -80,7 +81,7 @@ impl Refusal {
     /// What a Region that is not enabled for the account answers to its credentials.
     pub fn region_not_enabled(service: Service) -> Self {
         let code = if service == Service::CloudWatch { "InvalidClientTokenId" } else { "UnrecognizedClientException" };
-        let status = if service == Service::DynamoDb { 400 } else { 403 };
+        let status = if matches!(service, Service::DynamoDb | Service::Logs) { 400 } else { 403 };
         Self::new(status, code, "The security token included in the request is invalid.")
     }
 

@@ -6,9 +6,10 @@ use std::fmt;
 use serde_json::Value;
 
 use super::parameters::Parameters;
+use super::policies::Question;
 use super::refusal::Refusal;
 use super::world::World;
-use super::{account, cloudwatch, dynamodb, eks, iam};
+use super::{account, cloudwatch, dynamodb, eks, iam, logs, sts};
 
 /// The services there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,12 +18,16 @@ pub enum Service {
     Eks,
     /// IAM.
     Iam,
+    /// AWS STS.
+    Sts,
     /// AWS Account Management.
     Account,
     /// Amazon DynamoDB.
     DynamoDb,
     /// Amazon CloudWatch.
     CloudWatch,
+    /// Amazon CloudWatch Logs.
+    Logs,
 }
 
 impl Service {
@@ -31,9 +36,11 @@ impl Service {
         Some(match name {
             "eks" => Self::Eks,
             "iam" => Self::Iam,
+            "sts" => Self::Sts,
             "account" => Self::Account,
             "dynamodb" => Self::DynamoDb,
             "monitoring" => Self::CloudWatch,
+            "logs" => Self::Logs,
             _ => return None,
         })
     }
@@ -48,14 +55,16 @@ impl Service {
         match self {
             Self::Eks => "eks",
             Self::Iam => "iam",
+            Self::Sts => "sts",
             Self::Account => "account",
             Self::DynamoDb => "dynamodb",
             Self::CloudWatch => "cloudwatch",
+            Self::Logs => "logs",
         }
     }
 
     fn is_regional(self) -> bool {
-        matches!(self, Self::Eks | Self::DynamoDb | Self::CloudWatch)
+        matches!(self, Self::Eks | Self::DynamoDb | Self::CloudWatch | Self::Logs)
     }
 }
 
@@ -83,25 +92,46 @@ pub(super) fn answer(
     region: &str,
     operation: &str,
     parameters: &Parameters,
+    access_key: &str,
 ) -> Result<Value, Refusal> {
+    world.check_key(service, access_key)?;
+    access_key.clone_into(&mut world.calling);
     if service.is_regional() && !world.is_enabled(region) {
         return Err(Refusal::region_not_enabled(service));
     }
-    // An entry's creation asks for its permission itself: in which order is one of the world's habits.
-    if operation != "CreateAccessEntry" {
+    // An entry's creation asks for its permission itself: in which order is one of the world's habits. Who one is may be
+    // asked by everybody, and a role is assumed with its own permission.
+    if !["CreateAccessEntry", "GetCallerIdentity", "AssumeRole"].contains(&operation) {
         world.check_permission(service, operation, region)?;
     }
     match service {
         Service::Eks => eks::answer(world, region, operation, parameters),
         Service::Iam => iam::answer(world, operation, parameters),
+        Service::Sts => sts::answer(world, operation, parameters),
         Service::Account => account::answer(world, operation, parameters),
         Service::DynamoDb => dynamodb::answer(world, region, operation, parameters),
         Service::CloudWatch => cloudwatch::answer(world, region, operation, parameters),
+        Service::Logs => logs::answer(world, region, operation, parameters),
     }
 }
 
 impl World {
     pub(super) fn check_permission(&self, service: Service, operation: &str, region: &str) -> Result<(), Refusal> {
+        let action = format!("{service}:{operation}");
+        self.check_session(service, &Question { action: &action, resource: Some("*"), ..Question::default() })?;
+        self.check_denials(service, operation, region)
+    }
+
+    /// Refuses what the policies of the calling session do not allow.
+    pub(super) fn check_session(&self, service: Service, question: &Question<'_>) -> Result<(), Refusal> {
+        if self.caller_may(question) {
+            return Ok(());
+        }
+        Err(self.no_permission(service, question.action, question.resource.unwrap_or("*")))
+    }
+
+    /// Refuses what the test denies to everybody.
+    pub(super) fn check_denials(&self, service: Service, operation: &str, region: &str) -> Result<(), Refusal> {
         let concerned = |denial: &&Denial| {
             denial.operation.as_deref().map_or(service == Service::Eks, |denied| denied == operation)
                 && denial.region.as_deref().is_none_or(|denied| denied == region)
@@ -135,6 +165,9 @@ impl World {
     }
 
     fn caller(&self) -> String {
+        if self.sessions.contains_key(&self.calling) {
+            return self.identity(&self.calling).0;
+        }
         format!("arn:{}:sts::{}:assumed-role/guard/guard", self.partition, self.account)
     }
 }

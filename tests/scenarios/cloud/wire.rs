@@ -1,5 +1,6 @@
 //! The protocols: from an HTTP request to service, Region, operation and parameters, and from an answer back to an HTTP
-//! response. EKS and Account Management speak rest-json, IAM awsQuery, DynamoDB awsJson 1.0, CloudWatch rpc-v2-cbor.
+//! response. EKS and Account Management speak rest-json, IAM and STS awsQuery, DynamoDB awsJson 1.0, CloudWatch
+//! rpc-v2-cbor, CloudWatch Logs awsJson 1.1.
 
 mod cbor;
 mod query;
@@ -21,6 +22,8 @@ pub struct Incoming {
     pub service: Service,
     /// The Region it was signed for.
     pub region: String,
+    /// The access key that it was signed with; empty where it was not signed.
+    pub access_key: String,
     /// As the API calls it, or method and path where the service has no such operation.
     pub operation: String,
     /// Its members, wherever the protocol carries them.
@@ -35,13 +38,14 @@ pub type Response = http::Response<Vec<u8>>;
 /// Reads a request; `None` where it is for no service of this world.
 pub fn decode(request: &http::Request<Vec<u8>>) -> Option<Incoming> {
     let (service, region) = addressee(request)?;
+    let access_key = access_key(request).unwrap_or_default();
     let body = plain_body(request);
     let (operation, parameters) = match (service, body) {
         (_, Err(why)) => (String::from("?"), Err(why)),
         (Service::Eks, Ok(body)) => routes::eks(request, &body),
         (Service::Account, Ok(body)) => routes::account(request, &body),
-        (Service::Iam, Ok(body)) => query::decode(&body),
-        (Service::DynamoDb, Ok(body)) => (named_in(request, "x-amz-target", '.'), json_members(&body)),
+        (Service::Iam | Service::Sts, Ok(body)) => query::decode(&body),
+        (Service::DynamoDb | Service::Logs, Ok(body)) => (named_in(request, "x-amz-target", '.'), json_members(&body)),
         (Service::CloudWatch, Ok(body)) => {
             (request.uri().path().rsplit('/').next().unwrap_or_default().to_owned(), cbor::decode(&body))
         }
@@ -50,7 +54,7 @@ pub fn decode(request: &http::Request<Vec<u8>>) -> Option<Incoming> {
         Ok(members) => (members, None),
         Err(why) => (Map::new(), Some(why)),
     };
-    Some(Incoming { service, region, operation, parameters: Parameters::new(members), unreadable })
+    Some(Incoming { service, region, access_key, operation, parameters: Parameters::new(members), unreadable })
 }
 
 /// Gives an answer the shape of the service's protocol.
@@ -70,9 +74,14 @@ pub fn encode(service: Service, operation: &str, answer: &Result<Value, Refusal>
             response = response.header("content-type", "application/x-amz-json-1.0");
             answer.as_ref().map_or_else(dynamodb_error, Value::clone).to_string().into_bytes()
         }
-        Service::Iam => {
+        Service::Logs => {
+            response = response.header("content-type", "application/x-amz-json-1.1");
+            let error = |refusal: &Refusal| json!({ "__type": refusal.code, "message": refusal.message });
+            answer.as_ref().map_or_else(error, Value::clone).to_string().into_bytes()
+        }
+        Service::Iam | Service::Sts => {
             response = response.header("content-type", "text/xml");
-            query::encode(operation, answer, request_id).into_bytes()
+            query::encode(service, operation, answer, request_id).into_bytes()
         }
         Service::CloudWatch => {
             response = response.header("content-type", "application/cbor").header("smithy-protocol", "rpc-v2-cbor");
@@ -138,6 +147,12 @@ fn addressee(request: &http::Request<Vec<u8>>) -> Option<(Service, String)> {
         let region = labels.next().filter(|label| label.contains('-')).unwrap_or(super::HOME_REGION);
         Some((service, region.to_owned()))
     })
+}
+
+/// The first part of the signature's scope.
+fn access_key(request: &http::Request<Vec<u8>>) -> Option<String> {
+    let text = request.headers().get("authorization")?.to_str().ok()?;
+    Some(text.split_once("Credential=")?.1.split('/').next()?.to_owned())
 }
 
 /// The body without its compression.

@@ -13,7 +13,9 @@ use super::cloudwatch::Datum;
 use super::dynamodb::Table;
 use super::entries::Entry;
 use super::iam::RoleChange;
+use super::logs::Line;
 use super::services::Denial;
+use super::sts::Session;
 
 /// One AWS account.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct World {
     pub regions: BTreeMap<String, String>,
     /// Roles by lower-case name: names are unique irrespective of case and path.
     pub roles: BTreeMap<String, Role>,
+    /// Sessions of roles by access key.
+    pub sessions: BTreeMap<String, Session>,
     /// Unique IDs of the other principals that EKS can resolve, by ARN: IAM users, and roles of other accounts.
     pub other_principals: BTreeMap<String, String>,
     /// Clusters by Region and name.
@@ -34,6 +38,8 @@ pub struct World {
     pub tables: BTreeMap<(String, String), Table>,
     /// All metric data ever received, in order of arrival.
     pub metrics: Vec<Datum>,
+    /// Lines of logs by Region and log group.
+    pub logs: BTreeMap<(String, String), Vec<Line>>,
     /// What the caller may not do.
     pub denials: Vec<Denial>,
     /// What AWS leaves open.
@@ -41,6 +47,8 @@ pub struct World {
     pub(super) now: OffsetDateTime,
     pub(super) role_history: Vec<RoleChange>,
     pub(super) dice: u64,
+    /// The access key of the call that is being answered.
+    pub(super) calling: String,
 }
 
 /// What AWS does not promise: how late it is, how it pages, in which order it checks.
@@ -59,6 +67,8 @@ pub struct Habits {
     pub iam_lags_by: Duration,
     /// For how long after `CreateRole` EKS answers "invalid principal".
     pub role_unknown_to_eks_for: Duration,
+    /// For how long after `CreateRole` STS answers that the caller may not assume the role.
+    pub role_unknown_to_sts_for: Duration,
     /// How far the IAM replica is behind from which EKS reads the ID that a new entry is bound to.
     pub eks_binds_as_of: Duration,
     /// For how long after `CreateAccessEntry` association calls answer 404.
@@ -94,6 +104,7 @@ impl Default for Habits {
             table_page_size: 100,
             iam_lags_by: Duration::ZERO,
             role_unknown_to_eks_for: Duration::ZERO,
+            role_unknown_to_sts_for: Duration::ZERO,
             eks_binds_as_of: Duration::ZERO,
             association_refused_for: Duration::ZERO,
             created_entry_hidden_for: Duration::ZERO,
@@ -125,6 +136,10 @@ pub struct Role {
     pub created_at: OffsetDateTime,
     /// The trust policy as JSON text.
     pub trust: String,
+    /// Inline policies by name, as JSON text.
+    pub policies: BTreeMap<String, String>,
+    /// What its creator tagged it with.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// An EKS cluster.
@@ -142,6 +157,8 @@ pub struct Cluster {
     pub authentication_mode: Option<String>,
     /// The cluster's own role.
     pub role_arn: String,
+    /// Where its API server listens, and the certificate of its authority in Base64; made up where nobody listens.
+    pub api_server: Option<(String, String)>,
     /// Shown by `DescribeCluster`.
     pub tags: BTreeMap<String, String>,
     /// Auto Mode's node role, where Auto Mode is on.
@@ -172,15 +189,18 @@ impl World {
             partition: partition.to_owned(),
             regions: regions.iter().map(|(name, status)| ((*name).to_owned(), (*status).to_owned())).collect(),
             roles: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             other_principals: BTreeMap::new(),
             clusters: BTreeMap::new(),
             tables: BTreeMap::new(),
             metrics: Vec::new(),
+            logs: BTreeMap::new(),
             denials: Vec::new(),
             habits: Habits::default(),
             now: super::EPOCH,
             role_history: Vec::new(),
             dice: 0,
+            calling: String::new(),
         }
     }
 

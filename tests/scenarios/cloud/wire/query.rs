@@ -4,8 +4,14 @@ use serde_json::{Map, Value};
 
 use super::percent_decoded;
 use crate::cloud::refusal::Refusal;
+use crate::cloud::services::Service;
 
-const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+fn namespace(service: Service) -> &'static str {
+    match service {
+        Service::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
+        _ => "https://iam.amazonaws.com/doc/2010-05-08/",
+    }
+}
 
 /// The `Action` of a form and its other fields.
 pub(super) fn decode(body: &[u8]) -> (String, Result<Map<String, Value>, String>) {
@@ -21,14 +27,15 @@ pub(super) fn decode(body: &[u8]) -> (String, Result<Map<String, Value>, String>
 }
 
 /// The XML of a result or an error.
-pub(super) fn encode(operation: &str, answer: &Result<Value, Refusal>, request_id: &str) -> String {
+pub(super) fn encode(service: Service, operation: &str, answer: &Result<Value, Refusal>, request_id: &str) -> String {
+    let namespace = namespace(service);
     match answer {
         Ok(result) => format!(
-            "<{operation}Response xmlns=\"{NAMESPACE}\"><{operation}Result>{}</{operation}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>",
+            "<{operation}Response xmlns=\"{namespace}\"><{operation}Result>{}</{operation}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>",
             elements(result)
         ),
         Err(refusal) => format!(
-            "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
+            "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
             if refusal.status < 500 { "Sender" } else { "Receiver" },
             escaped(&refusal.code),
             escaped(&refusal.message)

@@ -203,11 +203,22 @@ pub enum RoleState {
     Present(Role),
     /// IAM answered that no role has that name.
     Absent,
-    /// IAM could not be asked; the text says why.
-    Unreadable(String),
+    /// IAM could not be asked.
+    Unreadable {
+        /// Why, for a person.
+        because: String,
+        /// Whether it may answer another time, without anybody changing anything.
+        may_pass: bool,
+    },
 }
 
 impl RoleState {
+    /// A role that was not asked for, or is none of this account: asking again tells no more.
+    #[must_use]
+    pub fn unread(because: &str) -> Self {
+        Self::Unreadable { because: because.to_owned(), may_pass: false }
+    }
+
     /// The state of the role of exactly this ARN: a role of the name under another path is another principal.
     #[must_use]
     pub fn of(self, arn: &RoleArn) -> Self {
@@ -222,7 +233,7 @@ impl RoleState {
     pub fn role(&self) -> Option<&Role> {
         match self {
             Self::Present(role) => Some(role),
-            Self::Absent | Self::Unreadable(_) => None,
+            Self::Absent | Self::Unreadable { .. } => None,
         }
     }
 }

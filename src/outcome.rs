@@ -68,7 +68,10 @@ impl Outcome {
     /// Whether a retry of the invocation may help: the invocation then fails, so that it is retried.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        matches!(self, Self::Deferred { .. } | Self::Failed(_))
+        matches!(
+            self,
+            Self::Deferred { .. } | Self::Failed(_) | Self::None(Some(Reason::RoleUnreadable { may_pass: true, .. }))
+        )
     }
 
     /// Nothing more, at the end of an entry that is as it should be.
@@ -147,6 +150,7 @@ pub enum Reason {
     RecordContradictsDates,
     RoleUnreadable {
         because: String,
+        may_pass: bool,
     },
     // none
     ReplacedByOther,
@@ -317,7 +321,7 @@ impl Reason {
                  Check whether the role is let in (kubectl auth whoami); if not, approve its repair for this role ID."
                     .to_owned()
             }
-            Self::RoleUnreadable { because } => format!("The role could not be read from IAM ({because})."),
+            Self::RoleUnreadable { because, .. } => format!("The role could not be read from IAM ({because})."),
             Self::ReplacedByOther => "Somebody else created the entry meanwhile; it was left as it is.".to_owned(),
             Self::DeletedByOwner => "Somebody else deleted the entry meanwhile; nothing was created.".to_owned(),
             Self::RoleDeleted => "The role no longer exists. The entry is kept in the ledger for 90 days; the command \

@@ -8,7 +8,7 @@
 use time::OffsetDateTime;
 
 use crate::discovery::Sighting;
-use crate::ledger::RowRead;
+use crate::ledger::{RowRead, State};
 use crate::model::{AccessEntry, Home, Principal, Role, RoleState};
 use crate::outcome::Reason;
 
@@ -93,10 +93,13 @@ pub fn judge(sighting: &Sighting, home: &Home) -> Verdict {
         Principal::Role(_) => match &sighting.role {
             RoleState::Present(role) => against(role, &examined.entry, sighting),
             RoleState::Absent => Verdict::Orphaned,
-            RoleState::Unreadable(because) => Verdict::Undecided(Reason::RoleUnreadable { because: because.clone() }),
+            RoleState::Unreadable { because, may_pass } => {
+                Verdict::Undecided(Reason::RoleUnreadable { because: because.clone(), may_pass: *may_pass })
+            }
         },
         Principal::Other => {
-            Verdict::Undecided(Reason::RoleUnreadable { because: "not the ARN of an IAM role".to_owned() })
+            let because = "not the ARN of an IAM role".to_owned();
+            Verdict::Undecided(Reason::RoleUnreadable { because, may_pass: false })
         }
     }
 }
@@ -112,11 +115,24 @@ fn against(role: &Role, entry: &AccessEntry, sighting: &Sighting) -> Verdict {
         _ => None,
     };
     match (recorded, dated) {
+        (None, Verdict::Stale(_)) if is_late_read(role, entry, sighting) => {
+            Verdict::Undecided(Reason::RecordContradictsDates)
+        }
         (None, dated) => dated,
         (Some(id), _) if *id == role.id => Verdict::Fresh(Evidence::RoleId),
         (Some(_), Verdict::Stale(_)) => Verdict::Stale(Evidence::RoleId),
         (Some(_), _) => Verdict::Undecided(Reason::RecordContradictsDates),
     }
+}
+
+/// Whether the ledger saw another entry good with the ID that the role still has. That entry is younger than the role, and
+/// whatever took its place is younger yet: an older one is what EKS shows of an entry that was deleted.
+fn is_late_read(role: &Role, entry: &AccessEntry, sighting: &Sighting) -> bool {
+    let (RowRead::Row(row), Some(cluster)) = (&sighting.row, &sighting.cluster) else { return false };
+    row.state == State::Recorded
+        && row.role_id.as_ref() == Some(&role.id)
+        && row.cluster_created_at == cluster.created_at
+        && row.access_entry_arn != entry.arn
 }
 
 /// Whether the entry was made before the role. IAM shows whole seconds and EKS milliseconds: an entry of the role's

@@ -191,7 +191,7 @@ async fn cluster(run: &Run<'_>, at: &ClusterRef, known: &Known, trust_records: b
 fn role_of_principal(known: &Known, principal: &str, home: &Home) -> RoleState {
     match Principal::parse(principal) {
         Principal::Role(arn) if arn.is_of(home) => known.role_of(&arn),
-        _ => RoleState::Unreadable("not a role of this account".to_owned()),
+        _ => RoleState::unread("not a role of this account"),
     }
 }
 

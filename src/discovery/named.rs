@@ -171,7 +171,7 @@ fn sighting(run: &Run<'_>, roles: &Roles, principal_arn: String, at: ClusterRef,
     let known = arn.as_ref().and_then(|arn| Some((arn, roles.get(&arn.name().to_ascii_lowercase())?)));
     let (role, role_read_at) = match known {
         Some((arn, (state, read_at))) => (state.clone().of(arn), *read_at),
-        None => (RoleState::Unreadable("it was not asked for".to_owned()), run.now()),
+        None => (RoleState::unread("it was not asked for"), run.now()),
     };
     Sighting { at, cluster: None, principal_arn, entry: None, row, role, role_read_at }
 }

@@ -64,6 +64,6 @@ fn is_behind(state: &RoleState, creation: &Creation, created_at: OffsetDateTime)
                 && role.created_at.unix_timestamp() < created_at.unix_timestamp()
         }
         RoleState::Absent => true,
-        RoleState::Unreadable(_) => false,
+        RoleState::Unreadable { .. } => false,
     }
 }

@@ -57,7 +57,7 @@ impl Crew<'_> {
             principal_arn: breaker.principal_arn.clone(),
             entry: None,
             row,
-            role: RoleState::Unreadable("it was not asked for".to_owned()),
+            role: RoleState::unread("it was not asked for"),
             role_read_at: run.now(),
         };
         Box::pin(self.refresh(&mut sighting, &arn)).await.ok();

@@ -216,7 +216,7 @@ impl Work<'_> {
             RoleState::Present(role) => self.role.insert(role).clone(),
             RoleState::Absent if is_bound => return self.role_absent(present.entry.as_ref()).await,
             RoleState::Absent => return Flow::Anew,
-            RoleState::Unreadable(because) => return self.unreadable(&because),
+            RoleState::Unreadable { because, .. } => return self.unreadable(&because),
         };
         self.row.role_absent_since = None;
         self.unverified = None;

@@ -16,8 +16,9 @@ impl Crew<'_> {
             case.outcome = Outcome::nothing();
             return true;
         }
-        if let RoleState::Unreadable(because) = &case.sighting.role {
-            case.outcome = Outcome::None(Some(Reason::RoleUnreadable { because: because.clone() }));
+        if let RoleState::Unreadable { because, may_pass } = &case.sighting.role {
+            case.outcome =
+                Outcome::None(Some(Reason::RoleUnreadable { because: because.clone(), may_pass: *may_pass }));
             return true;
         }
         let row = case.sighting.row.row().filter(|row| row.state != State::Recorded).cloned();

@@ -219,7 +219,7 @@ impl Work<'_> {
                             return flow;
                         }
                     }
-                    RoleState::Absent | RoleState::Unreadable(_) => self.unverified = Some(created.arn),
+                    RoleState::Absent | RoleState::Unreadable { .. } => self.unverified = Some(created.arn),
                 }
                 match self.write().await {
                     Ok(()) => {

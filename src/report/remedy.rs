@@ -42,7 +42,7 @@ fn invoke(command: &str, case: &Case, invocation: &Invocation) -> String {
     if needs_right {
         payload["roleId"] = match &sighting.role {
             RoleState::Present(role) => json!(role.id.to_string()),
-            RoleState::Absent | RoleState::Unreadable(_) => json!("ID-OF-THE-ROLE"),
+            RoleState::Absent | RoleState::Unreadable { .. } => json!("ID-OF-THE-ROLE"),
         };
     }
     let function = if needs_right { invocation.qualified("approve") } else { invocation.unqualified() };

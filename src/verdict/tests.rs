@@ -81,7 +81,9 @@ fn a_record_counts_for_the_very_entry_in_the_very_cluster_only() {
         ("AROAOLD", ENTRY, cluster_created, 0, 90_000, "stale", Some("roleId")),
         ("AROAOLD", ENTRY, cluster_created, 90_000, 0, "undecided", None),
         ("AROAOLD", "arn:of:another", cluster_created, 90_000, 0, "fresh", Some("dates")),
-        ("AROANEW", "arn:of:another", cluster_created, 0, 90_000, "stale", Some("dates")),
+        // Older than an entry that was seen good with the present role: a late read of one that is gone.
+        ("AROANEW", "arn:of:another", cluster_created, 0, 90_000, "undecided", None),
+        ("AROAOLD", "arn:of:another", cluster_created, 0, 90_000, "stale", Some("dates")),
         ("AROANEW", ENTRY, at(-5), 0, 90_000, "stale", Some("dates")),
     ];
     for (id, entry_arn, cluster, entry, role, expected, evidence) in cases {

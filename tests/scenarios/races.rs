@@ -207,3 +207,25 @@ async fn a_late_read_of_what_was_created_and_deleted_again_loses_nothing() {
     let report = stage.invoke_as("approve", crate::stage::command_for("approve", &present)).await.unwrap();
     assert!(stage.admits("role"), "{report:#}");
 }
+
+/// EKS answers from replicas; one may be behind when an event is delivered a second time.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_still_shows_the_deleted_entry_after_the_repair_undoes_nothing() {
+    let stage = Stage::set();
+    stage.node("node").await;
+    let role = stage.recreate("node").await;
+    let event = stage.created(&role);
+    let report = stage.deliver(event.clone()).await.unwrap();
+    assert_eq!(outcome(&report), ("repaired", ""));
+    let repaired = stage.entry(&role);
+    stage.cloud.habits(|habits| {
+        habits.created_entry_hidden_for = Duration::from_hours(1);
+        habits.deleted_entry_visible_for = Duration::from_hours(1);
+    });
+
+    let report = stage.deliver(event).await.unwrap();
+
+    assert_eq!(outcome(&report), ("none", "recordContradictsDates"), "{report:#}");
+    assert_eq!(stage.entry(&role), repaired);
+    assert!(stage.admits("node"));
+}

@@ -28,10 +28,8 @@ pub(super) fn check(job: Job, position: &Position, cell: &Cell) {
         assert_eq!(cell.told, done, "{at}");
     }
 
-    // What may pass and was not done fails the invocation, so that it is retried. A sweep comes again by itself; a role
-    // that could not be read is told, and left to the next event or sweep.
-    let is_role_unread = operation == "GetRole" && cell.told == "none roleUnreadable";
-    if cell.fault != Fault::Denied && !cell.is_done && job != Job::Sweep && !is_role_unread {
+    // What may pass and was not done fails the invocation, so that it is retried. A sweep comes again by itself.
+    if cell.fault != Fault::Denied && !cell.is_done && job != Job::Sweep {
         assert!(is_retried, "{at}");
     }
 

@@ -138,10 +138,14 @@ impl<'a> Run<'a> {
     /// EKS in a Region, at this invocation's pace.
     #[must_use]
     pub fn eks(&self, region: &Region) -> Arc<crate::aws::eks::Eks> {
+        self.app.aws.eks(region, self.requests_at_once())
+    }
+
+    /// The most EKS requests under way at once in a Region.
+    #[must_use]
+    pub fn requests_at_once(&self) -> usize {
         let config = self.config();
-        let most_at_once =
-            if self.is_sweep { config.sweep_concurrency_per_region() } else { config.max_concurrency_per_region };
-        self.app.aws.eks(region, most_at_once)
+        if self.is_sweep { config.sweep_concurrency_per_region() } else { config.max_concurrency_per_region }
     }
 
     /// How long until a moment; zero where it has passed.

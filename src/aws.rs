@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_sdk_iam::config::retry::{RetryPartition, TokenBucket};
 
 use crate::model::Region;
 use eks::Eks;
@@ -54,11 +55,16 @@ impl Aws {
                     .build(),
             )
             .build();
+        macro_rules! client {
+            ($sdk:ident) => {
+                $sdk::Client::from_conf($sdk::config::Builder::from(&config).retry_partition(retries()).build())
+            };
+        }
         Self {
-            iam: aws_sdk_iam::Client::new(&config),
-            account: aws_sdk_account::Client::new(&config),
-            dynamodb: aws_sdk_dynamodb::Client::new(&config),
-            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
+            iam: client!(aws_sdk_iam),
+            account: client!(aws_sdk_account),
+            dynamodb: client!(aws_sdk_dynamodb),
+            cloudwatch: client!(aws_sdk_cloudwatch),
             config,
             eks: Mutex::default(),
         }
@@ -73,6 +79,12 @@ impl Aws {
             .or_insert_with(|| Arc::new(Eks::new(region.clone(), &self.config, most_at_once)));
         Arc::clone(client)
     }
+}
+
+/// Retries limited by their number and their time alone. The SDK's own budget is one for the whole process and is refilled
+/// by successes only: after an outage a warm process would not repeat anything any more.
+fn retries() -> RetryPartition {
+    RetryPartition::custom("access-entry-guard").token_bucket(TokenBucket::unlimited()).build()
 }
 
 /// The SDK's configuration from the environment, with one HTTP client for everything.

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use time::OffsetDateTime;
 
 use crate::app::Run;
-use crate::aws::eks::Entries;
+use crate::aws::eks::{Eks, Entries};
 use crate::aws::fault::{Fault, FaultKind};
 use crate::error::Error;
 use crate::ledger::RowRead;
@@ -218,10 +218,22 @@ pub async fn examine(
         futures::future::join(eks.describe_cluster(&at.name), eks.describe_access_entry(&at.name, principal_arn)).await;
     let Some(cluster) = cluster? else { return Ok((None, None)) };
     let Entries::Known(Some(entry)) = entry? else { return Ok((Some(cluster), None)) };
-    match eks.list_associated_access_policies(&at.name, principal_arn, &entry.kind).await {
-        Ok(policies) => Ok((Some(cluster), Some(Examined { entry, policies }))),
+    Ok((Some(cluster), with_policies(&eks, &at.name, entry).await?))
+}
+
+/// An entry of a cluster that is known already, with its policies; `None` where there is none.
+async fn examine_entry(eks: &Eks, cluster: &str, principal_arn: &str) -> Result<Option<Examined>, Fault> {
+    match eks.describe_access_entry(cluster, principal_arn).await? {
+        Entries::Known(Some(entry)) => with_policies(eks, cluster, entry).await,
+        _ => Ok(None),
+    }
+}
+
+async fn with_policies(eks: &Eks, cluster: &str, entry: AccessEntry) -> Result<Option<Examined>, Fault> {
+    match eks.list_associated_access_policies(cluster, &entry.principal_arn, &entry.kind).await {
+        Ok(policies) => Ok(Some(Examined { entry, policies })),
         // Deleted between the two calls.
-        Err(fault) if fault.kind == FaultKind::NotFound => Ok((Some(cluster), None)),
+        Err(fault) if fault.kind == FaultKind::NotFound => Ok(None),
         Err(fault) => Err(fault),
     }
 }

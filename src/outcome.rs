@@ -317,8 +317,9 @@ impl Reason {
                 .to_owned(),
             Self::ServiceLinkedRole => "The principal is a service-linked role: its entry is AWS's own.".to_owned(),
             Self::RecordContradictsDates => {
-                "The ledger saw this very entry good with another role ID, but its creation date says that it is fresh. \
-                 Check whether the role is let in (kubectl auth whoami); if not, approve its repair for this role ID."
+                "The ledger and the dates contradict each other: the ledger saw this very entry good with another role \
+                 ID, or a later entry good with this one. EKS may have answered late: look again. If it stays so, check \
+                 whether the role is let in (kubectl auth whoami); if not, approve its repair for this role ID."
                     .to_owned()
             }
             Self::RoleUnreadable { because, .. } => format!("The role could not be read from IAM ({because})."),

@@ -10,16 +10,16 @@ use futures::stream::{self, StreamExt as _};
 use time::OffsetDateTime;
 
 use super::clusters::{clusters_of, out_of_time};
-use super::{BlindSpot, Scope, Sighting, Survey, examine};
+use super::{BlindSpot, Scope, Sighting, Survey, examine, examine_entry};
 use crate::app::Run;
 use crate::aws::eks::Entries;
 use crate::aws::fault::Fault;
 use crate::error::Error;
 use crate::ledger::{Row, RowRead, State};
-use crate::model::{ClusterRef, Home, Principal, Role, RoleArn, RoleState};
+use crate::model::{ClusterRef, Home, Principal, Region, Role, RoleArn, RoleState};
 
-/// Clusters looked at side by side; the Regions' own limits bound the requests.
-const CLUSTERS_AT_ONCE: usize = 64;
+/// Regions whose clusters are listed side by side: all there are.
+const REGIONS_AT_ONCE: usize = 64;
 
 /// Entries of one cluster looked at side by side.
 const ENTRIES_AT_ONCE: usize = 8;
@@ -43,7 +43,7 @@ pub async fn survey_all(run: &Run<'_>, scope: &Scope, trust_records: bool) -> Re
     let roles_read_at = run.now();
     let lists = stream::iter(regions.iter().cloned())
         .map(|region| async move { (clusters_of(run, &region, scope, ends).await, region) })
-        .buffer_unordered(CLUSTERS_AT_ONCE)
+        .buffer_unordered(REGIONS_AT_ONCE)
         .collect::<Vec<_>>();
     let (lists, roles, rows) = futures::future::join3(lists, run.app.aws.list_roles(), all_rows(run, scope)).await;
     let roles = match roles {
@@ -72,12 +72,19 @@ pub async fn survey_all(run: &Run<'_>, scope: &Scope, trust_records: bool) -> Re
     clusters.sort_by_key(|at| known.last_verified(at));
 
     let known = &known;
-    let mut views = stream::iter(clusters)
-        .map(|at| async move {
+    let mut by_region: BTreeMap<Region, Vec<ClusterRef>> = BTreeMap::new();
+    for at in clusters {
+        by_region.entry(at.region.clone()).or_default().push(at);
+    }
+    // As many clusters of a Region as it takes requests: one is finished before the next begins, so that what the
+    // deadline cuts was either looked at or not begun.
+    let mut views = stream::select_all(by_region.into_values().map(|clusters| {
+        let looks = stream::iter(clusters).map(|at| async move {
             let view = tokio::time::timeout_at(ends, cluster(run, &at, known, trust_records)).await;
             (at, view.unwrap_or_else(|_| Err(out_of_time())))
-        })
-        .buffer_unordered(CLUSTERS_AT_ONCE);
+        });
+        Box::pin(looks.buffer_unordered(run.requests_at_once()))
+    }));
     while let Some((at, view)) = views.next().await {
         match view {
             Ok(view) => {
@@ -156,24 +163,32 @@ struct View {
 }
 
 async fn cluster(run: &Run<'_>, at: &ClusterRef, known: &Known, trust_records: bool) -> Result<View, Fault> {
-    let Entries::Known(principals) = run.eks(&at.region).list_access_entries(&at.name).await? else {
+    let eks = run.eks(&at.region);
+    let Entries::Known(principals) = eks.list_access_entries(&at.name).await? else {
         return Ok(View::default());
     };
     let (fresh, look): (Vec<String>, Vec<String>) =
         principals.iter().cloned().partition(|p| trust_records && known.has_recorded_role(at, p));
     let mut view = View { listed: principals.into_iter().collect(), fresh, ..View::default() };
+    if look.is_empty() {
+        return Ok(view);
+    }
+    let Some(cluster) = eks.describe_cluster(&at.name).await?.filter(|cluster| cluster.is_workable) else {
+        return Ok(view);
+    };
+    let eks = &eks;
     let mut looks = stream::iter(look)
-        .map(|principal| async move { (examine(run, at, &principal).await, principal) })
+        .map(|principal| async move { (examine_entry(eks, &at.name, &principal).await, principal) })
         .buffer_unordered(ENTRIES_AT_ONCE);
     while let Some((seen, principal)) = looks.next().await {
         match seen {
-            Ok((Some(cluster), Some(entry))) if cluster.is_workable => {
+            Ok(Some(entry)) => {
                 let role = role_of_principal(known, &principal, &run.invocation.home);
                 let row = known.row(at, &principal);
                 let role_read_at = known.roles_read_at;
                 view.sightings.push(Sighting {
                     at: at.clone(),
-                    cluster: Some(cluster),
+                    cluster: Some(cluster.clone()),
                     principal_arn: principal,
                     entry: Some(entry),
                     row,
@@ -181,7 +196,7 @@ async fn cluster(run: &Run<'_>, at: &ClusterRef, known: &Known, trust_records: b
                     role_read_at,
                 });
             }
-            Ok(_) => {}
+            Ok(None) => {}
             Err(fault) => view.blind.push(fault),
         }
     }

@@ -6,6 +6,7 @@
 
 mod approval;
 mod batches;
+mod budgets;
 mod cloud;
 mod connector;
 mod corpus;

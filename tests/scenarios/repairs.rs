@@ -348,24 +348,6 @@ async fn an_iam_that_still_shows_the_old_role_is_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_no_cluster_knows_costs_one_look_each() {
-    let stage = Stage::set();
-    for n in 0..5 {
-        stage.cloud.add_cluster("us-east-1", &format!("cluster-{n}"));
-    }
-    let role = stage.cloud.add_role("stranger");
-    stage.settle().await;
-    stage.deliver(stage.created(&role)).await.unwrap();
-
-    let mut calls: Vec<String> = stage.cloud.calls().into_iter().map(|call| call.operation).collect();
-    calls.sort();
-    let mut expected = vec!["GetRole", "ListClusters", "ListClusters", "ListRegions", "PutMetricData", "Query"];
-    expected.extend(["DescribeAccessEntry"; 6]);
-    expected.sort_unstable();
-    assert_eq!(calls, expected);
-}
-
-#[tokio::test(start_paused = true)]
 async fn without_a_ledger_nothing_is_deleted() {
     let stage = Stage::set().with("LEDGER_TABLE", "");
     stage.node("node").await;

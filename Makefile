@@ -38,7 +38,7 @@ HONEST := PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz clean
+.PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz bench clean
 .PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested
 
 help: ## Show this
@@ -135,6 +135,10 @@ crash-sweep: ## Cut every job at every call, with every kind of second run; the 
 
 fault-matrix: ## Every call of every job × seven faults × once, for ten seconds, for good; as tables
 	EVERY=1 cargo test --locked --test scenarios -- --nocapture fault_matrix::
+
+bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits']
+	cargo build --release --locked --manifest-path tests/local_aws/Cargo.toml --target-dir $(LOCAL_AWS_TARGET)
+	@$(VENV)/bin/python tests/bench/bench.py $(RELEASE_BOOTSTRAP) $(LOCAL_AWS_TARGET)/release $(TARGET)/bench $(SECTION)
 
 # What follows asks AWS, with the AWS CLI and the caller's credentials. FUNCTION is a name or an ARN; FUNCTION_REGION its
 # Region, where it is neither in the ARN nor the CLI's own. make ends with status 2 whatever a script ended with: where the

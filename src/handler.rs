@@ -16,7 +16,7 @@ use crate::event::{
 use crate::inventory;
 use crate::metrics;
 use crate::outcome::{Outcome, Reason};
-use crate::repair::{Case, Purpose, attend};
+use crate::repair::{self, Case, Purpose, attend};
 use crate::report::Report;
 use crate::verdict::{Verdict, judge};
 
@@ -187,7 +187,10 @@ impl Plan {
         let mut survey = match &self.look_for {
             LookFor::Roles(subjects) if subjects.is_empty() => Survey::default(),
             LookFor::Roles(subjects) => discovery::survey(run, subjects, &self.scope).await?,
-            LookFor::All { trust_records } => discovery::survey_all(run, &self.scope, *trust_records).await?,
+            LookFor::All { trust_records } => {
+                let put_away = async |sightings| repair::settle_fresh(run, sightings).await;
+                discovery::survey_all(run, &self.scope, *trust_records, put_away).await?
+            }
         };
         if let (LookFor::Roles(subjects), true) = (&self.look_for, self.named)
             && survey.sightings.is_empty()

@@ -25,7 +25,7 @@ use crate::guardrail::{self, Refusal};
 use crate::ledger::{NotWritten, Row, RowRead};
 use crate::model::{RoleId, RoleState};
 use crate::outcome::{Outcome, Reason};
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, judge};
 use crew::Crew;
 
 /// An invocation works on one entry for at most so long.
@@ -159,6 +159,22 @@ pub async fn attend(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<C
     let others: Vec<Case> = stream::iter(rest).map(|case| crew.attend(case)).buffer_unordered(AT_ONCE).collect().await;
     done.extend(others);
     done
+}
+
+/// Records the fresh entries among these, and gives back the others.
+pub async fn settle_fresh(run: &Run<'_>, sightings: Vec<Sighting>) -> Vec<Sighting> {
+    let (fresh, others): (Vec<Case>, Vec<Case>) = sightings
+        .into_iter()
+        .map(|sighting| {
+            let verdict = judge(&sighting, &run.invocation.home);
+            Case::new(sighting, verdict)
+        })
+        .partition(|case| {
+            let is_fresh = matches!(case.verdict, Verdict::Fresh(_)) && case.sighting.row.open().is_none();
+            is_fresh && case.ignore_tag().is_none()
+        });
+    stream::iter(fresh).for_each_concurrent(AT_ONCE, |case| async move { drop(settle(run, case).await) }).await;
+    others.into_iter().map(|case| case.sighting).collect()
 }
 
 /// Whether nothing is to be changed: there is no unfinished repair, and the entry is fresh or cannot be judged.

@@ -33,11 +33,17 @@ struct Known {
     rows: BTreeMap<ClusterRef, BTreeMap<String, RowRead>>,
 }
 
-/// Looks at every entry in scope; `trust_records` spares those that the ledger knows.
+/// Looks at every entry in scope; `trust_records` spares those that the ledger knows, and hands each cluster's entries to
+/// `put_away`, which keeps what needs attention: a hundred thousand good ones are counted, not held in memory.
 ///
 /// # Errors
 /// Where the Regions or the ledger are not to be had; everything else is a blind spot.
-pub async fn survey_all(run: &Run<'_>, scope: &Scope, trust_records: bool) -> Result<Survey, Error> {
+pub async fn survey_all(
+    run: &Run<'_>,
+    scope: &Scope,
+    trust_records: bool,
+    put_away: impl AsyncFn(Vec<Sighting>) -> Vec<Sighting>,
+) -> Result<Survey, Error> {
     let regions = scope.regions(run).await?;
     let ends = tokio::time::Instant::now() + run.until(run.survey_ends());
     let roles_read_at = run.now();
@@ -71,7 +77,7 @@ pub async fn survey_all(run: &Run<'_>, scope: &Scope, trust_records: bool) -> Re
     survey.roles_created_lately = created_lately(&known, run.now());
     clusters.sort_by_key(|at| known.last_verified(at));
 
-    let known = &known;
+    let (known, put_away) = (&known, &put_away);
     let mut by_region: BTreeMap<Region, Vec<ClusterRef>> = BTreeMap::new();
     for at in clusters {
         by_region.entry(at.region.clone()).or_default().push(at);
@@ -81,7 +87,17 @@ pub async fn survey_all(run: &Run<'_>, scope: &Scope, trust_records: bool) -> Re
     let mut views = stream::select_all(by_region.into_values().map(|clusters| {
         let looks = stream::iter(clusters).map(|at| async move {
             let view = tokio::time::timeout_at(ends, cluster(run, &at, known, trust_records)).await;
-            (at, view.unwrap_or_else(|_| Err(out_of_time())))
+            let mut view = view.unwrap_or_else(|_| Err(out_of_time()));
+            if let Ok(view) = &mut view {
+                remember(run, known.rows.get(&at), &view.fresh, &view.listed).await;
+                if trust_records {
+                    let seen = std::mem::take(&mut view.sightings);
+                    let count = seen.len();
+                    view.sightings = put_away(seen).await;
+                    view.put_away = count - view.sightings.len();
+                }
+            }
+            (at, view)
         });
         Box::pin(looks.buffer_unordered(run.requests_at_once()))
     }));
@@ -89,15 +105,15 @@ pub async fn survey_all(run: &Run<'_>, scope: &Scope, trust_records: bool) -> Re
         match view {
             Ok(view) => {
                 survey.clusters_seen += 1;
-                survey.known_fresh += view.fresh.len();
-                if !view.fresh.is_empty() {
+                let fresh = view.fresh.len() + view.put_away;
+                survey.sightings.extend(view.sightings);
+                survey.known_fresh += fresh;
+                if fresh > 0 {
                     survey.known_fresh_in.insert(at.clone());
                 }
-                survey.sightings.extend(view.sightings);
                 survey
                     .blind_spots
                     .extend(view.blind.into_iter().map(|f| BlindSpot::of(&at.region, Some(&at.name), &f)));
-                remember(run, known.rows.get(&at), &view.fresh, &view.listed).await;
             }
             // The deadline's doing is no blind spot: it is counted, and first next time.
             Err(fault) if fault == out_of_time() => {
@@ -159,6 +175,7 @@ struct View {
     listed: BTreeSet<String>,
     fresh: Vec<String>,
     sightings: Vec<Sighting>,
+    put_away: usize,
     blind: Vec<Fault>,
 }
 

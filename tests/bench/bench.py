@@ -1,7 +1,9 @@
 """The bench: the packaged function, an empty one and two boto3 handlers, side by side in one run on loopback, with a delay
 per AWS call.
 
-    bench.py BOOTSTRAP LOCAL_AWS FLOOR OUT [SECTION…]
+    bench.py BOOTSTRAP FOLDER OUT [SECTION…]
+
+FOLDER has the programs of `tests/local_aws`, built for release: `local-aws` and `floor`.
 
 Prints a table for each section and writes all figures as JSON, and the growth as a plot, into the folder OUT. Times are
 those of this machine; what is compared are ratios, and what is exact are counts. Targets are printed beside the figures; a
@@ -28,8 +30,9 @@ SECTIONS = {
 }
 
 
-def main(bootstrap: str, local_aws: str, floor: str, out: str, *chosen: str) -> int:
-    stand = sections.Stand(Path(bootstrap).resolve(), Path(local_aws).resolve(), Path(floor).resolve())
+def main(bootstrap: str, programs: str, out: str, *chosen: str) -> int:
+    programs = Path(programs).resolve()
+    stand = sections.Stand(Path(bootstrap).resolve(), programs / "local-aws", programs / "floor")
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     results = Results(

@@ -10,7 +10,7 @@ use crate::discovery::Examined;
 use crate::model::{AccessEntry, Role, RoleState};
 use crate::outcome::{Outcome, Reason};
 
-/// After a deletion or a creation, EKS may take a moment to show it.
+/// Between two looks at what EKS does not show yet.
 const A_MOMENT: Duration = Duration::from_millis(300);
 
 /// How often an entry that we created is looked for before it counts as gone: for some seconds in all.
@@ -114,7 +114,7 @@ impl Work<'_> {
             Ok(()) => {
                 // A later 404 is the answer to our own deletion.
                 self.deletion_is_ours = false;
-                Flow::Again(A_MOMENT)
+                Flow::Again(Duration::ZERO)
             }
             Err(fault) if fault.kind == FaultKind::NotFound && self.deletion_is_ours => {
                 Flow::End(Outcome::None(Some(Reason::DeletedByOwner)), Fate::Forget)

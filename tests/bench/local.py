@@ -1,6 +1,7 @@
 """The strict AWS on loopback (`local-aws`) with one function behind its Runtime API, and what the machine can tell of that
 function: when it polled, the CPU time it used, the memory it held."""
 
+import http.client
 import json
 import os
 import re
@@ -10,9 +11,10 @@ import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 ACCOUNT = "111122223333"
-PATIENCE_SECONDS = 600
+SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 class Local:
@@ -25,14 +27,15 @@ class Local:
         addresses = json.loads(self.process.stdout.readline())
         self.http, self.https = addresses["http"], addresses["https"]
         self.runtime_api, self.authority = addresses["runtimeApi"], addresses["authority"]
+        self.function: Function | None = None
 
     def do(self, command: str, **members):
         """One command of the control channel (tests/local_aws/src/control.rs)."""
         self.process.stdin.write(json.dumps({"do": command, **members}) + "\n")
         self.process.stdin.flush()
-        # Whatever is asked, it is answered in a few minutes, or the function is gone that should have.
-        if not select.select([self.process.stdout], [], [], PATIENCE_SECONDS)[0]:
-            raise RuntimeError(f"no answer to {command}")
+        while not select.select([self.process.stdout], [], [], 1)[0]:
+            if self.function is not None and self.function.is_gone():
+                raise RuntimeError(f"the function ended during {command}")
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"local-aws ended at {command}")
@@ -76,6 +79,9 @@ class Function:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024 / 1e6
 
+    def is_gone(self) -> bool:
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
     def close(self):
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
@@ -99,11 +105,31 @@ def function(command: list[str], local: Local, https: Path | None = None, **sett
     }  # fmt: skip
     if https:
         environment |= {"SSL_CERT_FILE": str(https), "AWS_CA_BUNDLE": str(https)}
-    running = Function(command, environment)
+    elif SYSTEM_AUTHORITIES.exists():
+        # One file, as Lambda's Linux has them; Debian's folder of links would be read file by file, for nothing.
+        environment["SSL_CERT_FILE"] = str(SYSTEM_AUTHORITIES)
+    environment = {name: value for name, value in environment.items() if value}
+    local.function = running = Function(command, environment)
     try:
         yield running
     finally:
+        local.function = None
         running.close()
+
+
+def delay_ms(local: Local, calls: int = 15) -> float:
+    """What one AWS call takes here, as a plain HTTP client sees it: the delay, and the little that timers and loopback add."""
+    connection = http.client.HTTPConnection(local.http.removeprefix("http://"))
+    scope = "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/us-east-1/eks/aws4_request"
+    took = []
+    for _ in range(calls):
+        started = time.perf_counter_ns()
+        connection.request("GET", "/clusters", headers={"Authorization": scope})
+        connection.getresponse().read()
+        took.append((time.perf_counter_ns() - started) / 1e6)
+    connection.close()
+    local.do("calls")
+    return median(took)
 
 
 def created(role: dict) -> dict:

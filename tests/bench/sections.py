@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from local import Local, batch, created, function, local_aws
+from local import SYSTEM_AUTHORITIES, Local, batch, created, delay_ms, function, local_aws
 from table import Results
 
 HERE = Path(__file__).parent
@@ -64,7 +64,7 @@ def cold_start(stand: Stand, results: Results) -> None:
                 middle = {figure: median(run[figure] for run in runs) for figure in runs[0]}
                 medians[name, scheme] = middle
                 floor = medians["empty lambda_runtime", scheme]["to poll"]
-                middle["/ ideal"] = middle["to answer"] / (floor + middle["chain"] * DELAY_MS) if middle["chain"] else None
+                middle["/ ideal"] = middle["to answer"] / (floor + middle["chain"] * middle["delay"]) if middle["chain"] else None
                 counts = {figure: int(middle[figure]) for figure in ("chain", "calls", "handshakes")}
                 table.row(**{"function": f"{name}, {scheme}", **middle, **counts})
     for scheme in ("HTTP", "HTTPS"):
@@ -79,6 +79,7 @@ def cold_start(stand: Stand, results: Results) -> None:
 def one_cold_start(command: list[str], local: Local, bundle: Path | None) -> dict:
     local.do("world", regions=3, clusters=30, entries=2, delayMs=DELAY_MS)
     role = local.do("recreate", role="node")
+    delay = delay_ms(local)
     before = local.do("connections")["handshakes"]
     with function(command, local, bundle) as running:
         polled = local.do("await-poll", sinceNs=running.started_ns)
@@ -96,6 +97,7 @@ def one_cold_start(command: list[str], local: Local, bundle: Path | None) -> dic
             "calls": calls["calls"],
             "handshakes": local.do("connections")["handshakes"] - before,
             "peak MB": running.peak_mb(),
+            "delay": delay,
         }
 
 
@@ -103,9 +105,8 @@ class authorities:
     """A file with the machine's certificate authorities, as Lambda has them, and the one of `local-aws`."""
 
     def __init__(self, local: Local):
-        system = Path("/etc/ssl/certs/ca-certificates.crt")
         self.file = tempfile.NamedTemporaryFile("w", suffix=".pem")
-        self.file.write((system.read_text() if system.exists() else "") + local.authority)
+        self.file.write((SYSTEM_AUTHORITIES.read_text() if SYSTEM_AUTHORITIES.exists() else "") + local.authority)
         self.file.flush()
 
     def __enter__(self) -> Path:
@@ -162,6 +163,7 @@ def warm(stand: Stand, results: Results) -> None:
 def one_warm(command: list[str], local: Local, clusters: int, regions: int, matches: int) -> dict:
     size = {"clusters": clusters, "regions": regions, "entries": 3, "matches": matches}
     local.do("world", **size, delayMs=DELAY_MS)
+    delay = delay_ms(local)
     with function(command, local, HOLD="none") as running:
         # The first invocation warms up; nothing is stale yet.
         answered(local.do("invoke", alias="events", payload=created(local.do("recreate", role="role-0000"))))
@@ -177,7 +179,7 @@ def one_warm(command: list[str], local: Local, clusters: int, regions: int, matc
             if response["clusters"] != clusters or local.do("admitted", role="node") != matches:
                 raise RuntimeError(f"the work was not done: {response}")
             wall = answer["tookNs"] / 1e6
-            ideal = calls["chain"] * DELAY_MS
+            ideal = calls["chain"] * delay
             runs.append({"wall": wall, "chain": calls["chain"], "/ chain": wall / ideal, "CPU": cpu * 1e3, "calls": calls["calls"]})
         middle = sorted(runs, key=lambda run: run["wall"])[len(runs) // 2]
         return {"clusters": clusters, "regions": regions, "Regions": regions, "matches": matches, **middle, "peak MB": running.peak_mb()}
@@ -220,7 +222,7 @@ def sweep(stand: Stand, results: Results) -> None:
     table = results.table("sweep", f"Sweeps: 1,000 clusters x 100 entries in 10 Regions, {delay} ms per AWS call", columns)
     with local_aws(stand.local_aws) as local:
         local.do("world", regions=10, clusters=1000, entries=100, delayMs=delay)
-        with function(stand.guard(), local, MAX_CONCURRENCY_PER_REGION="32") as running:
+        with function(stand.guard(), local) as running:
             for name in ("the first", "the next"):
                 cpu = running.cpu_seconds()
                 answer = local.do("invoke", alias="events", payload={"command": "sweep"})

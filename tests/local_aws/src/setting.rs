@@ -73,6 +73,8 @@ pub fn set(cloud: &Cloud, size: Size, delay: Duration) {
         let mut fresh = World::new("aws", "111122223333");
         fresh.regions = REGIONS[..size.regions].iter().map(|name| ((*name).to_owned(), "ENABLED".to_owned())).collect();
         fresh.habits.request_delay = delay;
+        // A page of DynamoDB is a megabyte.
+        fresh.habits.table_page_size = 1000;
         *world = fresh;
         world.set_now(now);
     });

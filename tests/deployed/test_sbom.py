@@ -12,7 +12,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from license_expression import get_spdx_licensing
 from packageurl import PackageURL
 
-from stack import PROJECT, bootstrap_path, package
+from stack import PROJECT, bootstrap_path, zip_of
 
 TOOL = PROJECT / "tests" / "tools" / "sbom.py"
 
@@ -24,7 +24,7 @@ def make(zipped):
 @pytest.fixture(scope="module")
 def zipped(tmp_path_factory):
     path = tmp_path_factory.mktemp("release") / "access-entry-guard.zip"
-    path.write_bytes(package(bootstrap_path()))
+    path.write_bytes(zip_of(bootstrap_path()))
     made = make(path)
     assert made.returncode == 0, made.stderr
     return path

@@ -7,7 +7,7 @@ was not reached, an entry is undecided, a cluster or Region could not be seen, o
 import argparse
 import sys
 
-from awscli import NoAnswer, invoke
+from aws_cli import NoAnswer, invoke
 
 FRESH, BAD, UNTOLD = 0, 1, 2
 

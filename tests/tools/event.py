@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 from urllib.parse import quote
 
-from awscli import NoAnswer, aws
+from aws_cli import NoAnswer, aws
 
 EVENTS = Path(__file__).resolve().parents[2] / "events"
 SAMPLES = {"CreateRole": "create-role-repairs-stale-entries", "DeleteRole": "delete-role-reports-orphans"}

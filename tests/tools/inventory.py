@@ -4,7 +4,7 @@ import argparse
 import csv
 import sys
 
-from awscli import NoAnswer, invoke
+from aws_cli import NoAnswer, invoke
 
 COLUMNS = ["principalArn", "region", "clusterName", "type", "grants", "state", "createdAt", "roleId", "verifiedAt"]
 

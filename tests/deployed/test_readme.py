@@ -36,8 +36,10 @@ def test_every_test_that_a_promise_names_is_there():
 
 def text_of(file: str) -> str:
     """A test file of the scenarios, or of those in Python that hold them honest."""
-    path = TESTS / "honest" / f"{file}.py" if file.startswith("test_") else TESTS / "scenarios" / f"{file}.rs"
-    return path.read_text()
+    if file.startswith("test_"):
+        return (TESTS / "honest" / f"{file}.py").read_text()
+    alone = TESTS / "scenarios" / f"{file}.rs"
+    return (alone if alone.exists() else TESTS / "scenarios" / file / "mod.rs").read_text()
 
 
 def test_every_link_within_the_readme_leads_to_a_chapter():

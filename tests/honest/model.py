@@ -27,6 +27,9 @@ SERVED = {
     "monitoring": ["GetMetricData", "GetMetricStatistics", "PutMetricData"],
 }
 
+# Served for `make live-test` alone, and held by its tests (`tests/live/test_local_aws.py`).
+SERVED_BESIDE = {"iam": {"CreateRole", "DeleteRole", "PutRolePolicy", "DeleteRolePolicy"}}
+
 _LOADER = Loader()
 SERVICES = {name: ServiceModel(_LOADER.load_service_model(model, "service-2"), model) for name, model in MODELS.items()}
 

@@ -50,9 +50,14 @@ def test_what_breaks_the_model_was_refused(recording):
     assert [(by, exchange.operation, exchange.parameters) for by, exchange in broken if exchange.accepted] == []
 
 
+# Puts errors of every service into the mouth of each: what is told of an error must not depend on who sends it.
+SAYS_ANYTHING = "logs::what_aws_repeats_of_a_request_is_not_told"
+
+
 def test_every_reply_keeps_the_model(recording):
-    wrong = [(by, exchange.operation, problems) for by, exchange in recording if (problems := _of_reply(exchange))]
-    assert wrong == []
+    said = [(by, exchange) for by, exchange in recording if by != SAYS_ANYTHING]
+    wrong = [(by, exchange.operation, problems) for by, exchange in said if (problems := _of_reply(exchange))]
+    assert len(said) > 100 and wrong == []
 
 
 def _of_reply(exchange: Exchange) -> list[str]:

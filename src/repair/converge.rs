@@ -198,8 +198,16 @@ impl Work<'_> {
         let is_bound = self.row.deletion_sent_at.is_some() || self.row.is_own_entry;
         let cluster = match &present.cluster {
             Some(cluster) if cluster.created_at == self.row.cluster_created_at => cluster.clone(),
-            // Never restored in a later cluster of the name without a person.
-            _ if is_bound => return Flow::End(Outcome::Removed(Reason::ClusterGone), Fate::Archive),
+            // Never restored in a later cluster of the name without a person, also where our creation hit it.
+            _ if is_bound => {
+                if let Some(entry) = &present.entry
+                    && self.row.created_entry_arn.as_ref() == Some(&entry.entry.arn)
+                    && let Err(flow) = self.delete_created(&entry.entry.arn).await
+                {
+                    return flow;
+                }
+                return Flow::End(Outcome::Removed(Reason::ClusterGone), Fate::Archive);
+            }
             _ => return Flow::Anew,
         };
         let present_snapshot = present.entry.as_ref().map(Examined::snapshot);

@@ -229,3 +229,28 @@ async fn a_read_that_still_shows_the_deleted_entry_after_the_repair_undoes_nothi
     assert_eq!(stage.entry(&role), repaired);
     assert!(stage.admits("node"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_creation_that_hits_a_later_cluster_of_the_name_is_taken_back() {
+    let stage = Stage::set();
+    stage.role_with("role", EntrySpec::of_type("EC2_LINUX")).await;
+    let role = stage.recreate("role").await;
+    let mut creations = 0;
+    stage.cloud.intercept(move |call, phase, world| {
+        if call.operation == "CreateAccessEntry" && phase == Phase::Before {
+            creations += 1;
+            // The first is the rehearsal.
+            if creations == 2 {
+                world.delete_cluster(REGION, CLUSTER);
+                world.add_cluster(REGION, CLUSTER);
+            }
+        }
+        Action::Proceed
+    });
+
+    let report = stage.deliver(stage.created(&role)).await.unwrap();
+
+    assert_eq!(outcome(&report), ("removed", "clusterGone"));
+    assert_eq!(stage.entry(&role), None);
+    assert_eq!(stage.row(&role).unwrap()["state"], "archived");
+}

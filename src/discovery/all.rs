@@ -15,7 +15,7 @@ use crate::app::Run;
 use crate::aws::eks::Entries;
 use crate::aws::fault::Fault;
 use crate::error::Error;
-use crate::ledger::{Row, RowRead, State};
+use crate::ledger::{RowRead, State};
 use crate::model::{ClusterRef, Home, Principal, Region, Role, RoleArn, RoleState};
 
 /// Regions whose clusters are listed side by side: all there are.
@@ -30,7 +30,36 @@ const VERIFIED_LATELY: time::Duration = time::Duration::hours(6);
 struct Known {
     roles: BTreeMap<String, Role>,
     roles_read_at: OffsetDateTime,
-    rows: BTreeMap<ClusterRef, BTreeMap<String, RowRead>>,
+    rows: BTreeMap<ClusterRef, Notes>,
+}
+
+/// The rows of a cluster, by principal.
+type Notes = BTreeMap<Box<str>, Note>;
+
+/// What is kept of a row: enough to tell whether its entry needs a look. A hundred thousand rows with their snapshots
+/// would be most of the function's memory, so a row that turns out to matter is read again.
+enum Note {
+    /// Last seen good.
+    Recorded { role_id: Option<Box<str>>, verified_at: Option<OffsetDateTime>, version: u64 },
+    /// An unfinished repair, or a row that is not in order: these are reported and worked on, and are few.
+    Whole(RowRead),
+    /// Archived, perhaps past its time: no word on an entry that is there.
+    Archived,
+}
+
+impl Note {
+    fn of(read: RowRead) -> Self {
+        match read {
+            RowRead::Row(row) if row.state == State::Recorded => Self::Recorded {
+                role_id: row.role_id.map(|id| id.0.into_boxed_str()),
+                verified_at: row.verified_at,
+                version: row.version,
+            },
+            RowRead::Row(row) if row.state == State::Repairing => Self::Whole(RowRead::Row(row)),
+            RowRead::Invalid(because) => Self::Whole(RowRead::Invalid(because)),
+            RowRead::Row(_) | RowRead::Absent | RowRead::Expired(_) | RowRead::Unavailable(_) => Self::Archived,
+        }
+    }
 }
 
 /// Looks at every entry in scope; `trust_records` spares those that the ledger knows, and hands each cluster's entries to
@@ -89,7 +118,7 @@ pub async fn survey_all(
             let view = tokio::time::timeout_at(ends, cluster(run, &at, known, trust_records)).await;
             let mut view = view.unwrap_or_else(|_| Err(out_of_time()));
             if let Ok(view) = &mut view {
-                remember(run, known.rows.get(&at), &view.fresh, &view.listed).await;
+                remember(run, &at, known.rows.get(&at), &view.fresh, &view.listed).await;
                 if trust_records {
                     let seen = std::mem::take(&mut view.sightings);
                     let count = seen.len();
@@ -127,8 +156,8 @@ pub async fn survey_all(
     Ok(survey)
 }
 
-async fn all_rows(run: &Run<'_>, scope: &Scope) -> Result<BTreeMap<ClusterRef, BTreeMap<String, RowRead>>, Error> {
-    let mut rows: BTreeMap<ClusterRef, BTreeMap<String, RowRead>> = BTreeMap::new();
+async fn all_rows(run: &Run<'_>, scope: &Scope) -> Result<BTreeMap<ClusterRef, Notes>, Error> {
+    let mut rows: BTreeMap<ClusterRef, Notes> = BTreeMap::new();
     let mut start = None;
     loop {
         let page = run.ledger().page(start, run.now()).await;
@@ -137,7 +166,7 @@ async fn all_rows(run: &Run<'_>, scope: &Scope) -> Result<BTreeMap<ClusterRef, B
         })?;
         for (principal, at, read) in page {
             if scope.admits(&at) {
-                rows.entry(at).or_default().insert(principal, read);
+                rows.entry(at).or_default().insert(principal.into_boxed_str(), Note::of(read));
             }
         }
         if next.is_none() {
@@ -148,25 +177,40 @@ async fn all_rows(run: &Run<'_>, scope: &Scope) -> Result<BTreeMap<ClusterRef, B
 }
 
 impl Known {
+    /// When the entry of the cluster that was looked at longest ago was last seen good.
     fn last_verified(&self, at: &ClusterRef) -> Option<OffsetDateTime> {
-        let rows = self.rows.get(at)?.values().filter_map(RowRead::row);
-        rows.filter_map(|row| row.verified_at).min()
+        let dates = self.rows.get(at)?.values().filter_map(|note| match note {
+            Note::Recorded { verified_at, .. } => *verified_at,
+            Note::Whole(read) => read.row()?.verified_at,
+            Note::Archived => None,
+        });
+        dates.min()
     }
 
     fn role_of(&self, arn: &RoleArn) -> RoleState {
         self.roles.get(arn.as_str()).map_or(RoleState::Absent, |role| RoleState::Present(role.clone()))
     }
 
-    fn row(&self, at: &ClusterRef, principal: &str) -> RowRead {
-        self.rows.get(at).and_then(|rows| rows.get(principal)).cloned().unwrap_or(RowRead::Absent)
+    fn note(&self, at: &ClusterRef, principal: &str) -> Option<&Note> {
+        self.rows.get(at)?.get(principal)
     }
 
     /// Whether the ledger saw an entry of this principal good with the ID that its role still has.
     fn has_recorded_role(&self, at: &ClusterRef, principal: &str) -> bool {
-        let row = self.rows.get(at).and_then(|rows| rows.get(principal)).and_then(RowRead::row);
-        let role = self.roles.get(principal);
-        matches!((row, role), (Some(row), Some(role))
-            if row.state == State::Recorded && row.role_id.as_ref() == Some(&role.id))
+        let recorded = match self.note(at, principal) {
+            Some(Note::Recorded { role_id, .. }) => role_id.as_deref(),
+            _ => None,
+        };
+        recorded.is_some() && recorded == self.roles.get(principal).map(|role| role.id.0.as_str())
+    }
+
+    /// The row of an entry that needs a look, in full.
+    async fn row(&self, run: &Run<'_>, at: &ClusterRef, principal: &str) -> RowRead {
+        match self.note(at, principal) {
+            None => RowRead::Absent,
+            Some(Note::Whole(read)) => read.clone(),
+            Some(Note::Recorded { .. } | Note::Archived) => run.ledger().row(principal, at, run.now()).await,
+        }
     }
 }
 
@@ -195,13 +239,15 @@ async fn cluster(run: &Run<'_>, at: &ClusterRef, known: &Known, trust_records: b
     };
     let eks = &eks;
     let mut looks = stream::iter(look)
-        .map(|principal| async move { (examine_entry(eks, &at.name, &principal).await, principal) })
+        .map(|principal| async move {
+            let looks = futures::future::join(examine_entry(eks, &at.name, &principal), known.row(run, at, &principal));
+            (looks.await, principal)
+        })
         .buffer_unordered(ENTRIES_AT_ONCE);
-    while let Some((seen, principal)) = looks.next().await {
+    while let Some(((seen, row), principal)) = looks.next().await {
         match seen {
             Ok(Some(entry)) => {
                 let role = role_of_principal(known, &principal, &run.invocation.home);
-                let row = known.row(at, &principal);
                 let role_read_at = known.roles_read_at;
                 view.sightings.push(Sighting {
                     at: at.clone(),
@@ -228,27 +274,27 @@ fn role_of_principal(known: &Known, principal: &str, home: &Home) -> RoleState {
 }
 
 /// Writes down that the known entries were seen again, and forgets those that are gone.
-async fn remember(
-    run: &Run<'_>,
-    rows: Option<&BTreeMap<String, RowRead>>,
-    fresh: &[String],
-    listed: &BTreeSet<String>,
-) {
-    let Some(rows) = rows else { return };
+async fn remember(run: &Run<'_>, at: &ClusterRef, notes: Option<&Notes>, fresh: &[String], listed: &BTreeSet<String>) {
+    let Some(notes) = notes else { return };
     let now = run.now();
-    let work = rows.iter().filter_map(|(principal, read)| {
-        let row = read.row().filter(|row| row.state == State::Recorded)?;
-        let is_gone = !listed.contains(principal);
-        let is_due = row.verified_at.is_none_or(|at| now - at > VERIFIED_LATELY);
-        (is_gone || (is_due && fresh.contains(principal))).then(|| (row.clone(), is_gone))
+    let fresh: BTreeSet<&str> = fresh.iter().map(String::as_str).collect();
+    let work = notes.iter().filter_map(|(principal, note)| {
+        let Note::Recorded { verified_at, version, .. } = note else { return None };
+        let is_gone = !listed.contains(&**principal);
+        let is_due = verified_at.is_none_or(|at| now - at > VERIFIED_LATELY);
+        (is_gone || (is_due && fresh.contains(&**principal))).then_some((principal, *version, is_gone))
     });
     stream::iter(work)
-        .for_each_concurrent(ENTRIES_AT_ONCE, |(row, is_gone): (Row, bool)| async move {
-            // A record is a memory, not a truth: one that cannot be written costs another look.
+        .for_each_concurrent(ENTRIES_AT_ONCE, |(principal, version, is_gone)| async move {
+            // A record is a memory, not a truth: one that cannot be written costs another look. One that was written
+            // since is somebody's work, which the list of entries may be older than.
+            let RowRead::Row(mut row) = run.ledger().row(principal, at, now).await else { return };
+            if row.version != version {
+                return;
+            }
             if is_gone {
                 let _ = run.ledger().forget(&row).await;
             } else {
-                let mut row = row;
                 row.verified_at = Some(now);
                 let _ = run.ledger().write(&mut row).await;
             }
@@ -260,11 +306,14 @@ async fn remember(
 async fn unfinished(run: &Run<'_>, known: &Known, survey: &mut Survey, ends: tokio::time::Instant) {
     let met: BTreeSet<(ClusterRef, String)> =
         survey.sightings.iter().map(|s| (s.at.clone(), s.principal_arn.clone())).collect();
-    let left = known.rows.iter().flat_map(|(at, rows)| rows.iter().map(move |(principal, read)| (at, principal, read)));
+    let left =
+        known.rows.iter().flat_map(|(at, notes)| notes.iter().map(move |(principal, note)| (at, principal, note)));
     let left: Vec<_> = left
-        .filter(|(at, principal, read)| {
-            let needs_a_look = read.open().is_some() || matches!(read, RowRead::Invalid(_));
-            needs_a_look && !survey.is_blind_to(at) && !met.contains(&((*at).clone(), (*principal).clone()))
+        .filter_map(|(at, principal, note)| match note {
+            Note::Whole(read) if !survey.is_blind_to(at) && !met.contains(&(at.clone(), principal.to_string())) => {
+                Some((at, principal, read))
+            }
+            _ => None,
         })
         .collect();
     let mut looks = stream::iter(left)
@@ -278,7 +327,7 @@ async fn unfinished(run: &Run<'_>, known: &Known, survey: &mut Survey, ends: tok
             Ok((cluster, entry)) => survey.sightings.push(Sighting {
                 at: at.clone(),
                 cluster,
-                principal_arn: principal.clone(),
+                principal_arn: principal.to_string(),
                 entry,
                 row: read.clone(),
                 role: role_of_principal(known, principal, &run.invocation.home),

@@ -45,10 +45,11 @@ def heal(place, role):
         return 0
     if role["CreateDate"] <= entry["createdAt"]:
         return 0
-    policies = client.list_associated_access_policies(**names)["associatedAccessPolicies"]
+    is_standard = entry["type"] == "STANDARD"
+    policies = client.list_associated_access_policies(**names)["associatedAccessPolicies"] if is_standard else []
     client.delete_access_entry(**names)
-    own = {"username": entry["username"], "kubernetesGroups": entry["kubernetesGroups"]}
-    client.create_access_entry(**names, type=entry["type"], tags=entry["tags"], **(own if entry["type"] == "STANDARD" else {}))
+    own = ("username", "kubernetesGroups", "tags") if is_standard else ("tags",)
+    client.create_access_entry(**names, type=entry["type"], **{name: entry[name] for name in own if entry.get(name)})
     for policy in policies:
         client.associate_access_policy(**names, policyArn=policy["policyArn"], accessScope=policy["accessScope"])
     return 1

@@ -165,8 +165,8 @@ def one_warm(command: list[str], local: Local, clusters: int, regions: int, matc
     local.do("world", **size, delayMs=DELAY_MS)
     delay = delay_ms(local)
     with function(command, local, HOLD="none") as running:
-        # The first invocation warms up; nothing is stale yet.
-        answered(local.do("invoke", alias="events", payload=created(local.do("recreate", role="role-0000"))))
+        # The first invocation warms up, over a role that no cluster knows.
+        answered(local.do("invoke", alias="events", payload=created(local.do("recreate", role="stranger"))))
         runs = []
         for _ in range(1 if matches else 5):
             role = local.do("recreate", role="node")

@@ -1,6 +1,7 @@
 //! What an invocation costs in calls of AWS, exactly: a call more is a decision, and is made here.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -144,4 +145,10 @@ async fn a_sweep_describes_an_entry_once_and_never_again_while_its_role_stays() 
         ("PutMetricData", 1),
     ];
     assert_eq!(spent(&stage.cloud), budget(&next));
+    // A date of verification is renewed when it is some hours old: the row is read again, and written.
+    tokio::time::sleep(Duration::from_hours(12)).await;
+    stage.sweep().await;
+    let later =
+        next.map(|(operation, times)| if operation == "GetItem" { (operation, 11) } else { (operation, times) });
+    assert_eq!(spent(&stage.cloud), budget(&[&later[..], &[("PutItem", 10)]].concat()));
 }

@@ -80,7 +80,7 @@ honest: $(VENV_READY) local-aws $(RECORDING) ## The AWS in the process against b
 	$(HONEST) CLOUD_RECORDING=$(RECORDING) $(VENV)/bin/python -m pytest tests/honest
 
 compare: $(VENV_READY) local-aws ## Where the AWS in the process and the emulator differ, as a table
-	@$(HONEST) PYTHONPATH=tests/deployed $(VENV)/bin/python tests/honest/compare.py
+	@$(HONEST) PYTHONPATH=tests/deployed:tests/local_aws $(VENV)/bin/python tests/honest/compare.py
 
 local-aws: ## Build the AWS in the process as a server on loopback ports
 	cargo build --locked --manifest-path tests/local_aws/Cargo.toml --bin local-aws --target-dir $(LOCAL_AWS_TARGET)
@@ -104,9 +104,9 @@ package: bucket-is-given $(VENV_READY) build ## Zip, and a template without tran
 bucket-is-given:
 	@[ -n '$(BUCKET)' ] || { echo "Which bucket, in the stack's Region? make package BUCKET=name"; exit 2; }
 
-budgets: build ## Binary under 8 MB, zip under 4 MB, peak memory on 500 clusters under 32 MB
+budgets: build local-aws ## Binary under 8 MB, zip under 4 MB, peak memory on 500 clusters under 32 MB
 	@$(PYTHON) tests/bench/size.py $(RELEASE_BOOTSTRAP)
-	@$(PYTHON) tests/bench/memory.py $(RELEASE_BOOTSTRAP)
+	@$(PYTHON) tests/bench/memory.py $(RELEASE_BOOTSTRAP) $(LOCAL_AWS)
 
 # A release is three files: the zip, its checksum, and what is in it.
 ZIP := $(TARGET)/package/access-entry-guard.zip

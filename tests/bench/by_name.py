@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from local import created, function, local_aws
+from local import LocalAws, created, function
 from sections import DELAY_MS, answered, authorities
 
 SERVICES = ("eks", "dynamodb", "monitoring", "account")
@@ -22,7 +22,7 @@ RUNS = 5
 
 def main(program: str, bootstrap: str) -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    with local_aws(Path(program), "443") as local, authorities(local) as trusted, tempfile.NamedTemporaryFile("w") as hosts:
+    with LocalAws(Path(program), "443") as local, authorities(local) as trusted, tempfile.NamedTemporaryFile("w") as hosts:
         regions = local.do("regions")
         names = ["localhost", "iam.amazonaws.com", *(f"{of}.{region}.amazonaws.com" for region in regions for of in SERVICES)]
         hosts.write("".join(f"127.0.0.1 {name}\n" for name in names))

@@ -1,62 +1,21 @@
-"""The strict AWS on loopback (`local-aws`) with one function behind its Runtime API, and what the machine can tell of that
-function: when it polled, the CPU time it used, the memory it held."""
+"""A function behind the Runtime API of the strict AWS on loopback (`local-aws`), and what the machine can tell of it: the
+CPU time it used, the memory it held; and the events that it is given."""
 
 import http.client
 import json
 import os
 import re
-import select
 import signal
-import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-ACCOUNT = "111122223333"
+sys.path.append(str(Path(__file__).resolve().parents[1] / "local_aws"))
+from running import ACCOUNT, LocalAws  # noqa: E402 - found where its program is
+
 SYSTEM_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
-
-
-class Local:
-    """A running `local-aws`; it ends with this process, whatever happens to it."""
-
-    def __init__(self, program: Path, *arguments: str):
-        self.process = subprocess.Popen(
-            [str(program), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        addresses = json.loads(self.process.stdout.readline())
-        self.http, self.https = addresses["http"], addresses["https"]
-        self.runtime_api, self.authority = addresses["runtimeApi"], addresses["authority"]
-        self.function: Function | None = None
-
-    def do(self, command: str, **members):
-        """One command of the control channel (tests/local_aws/src/control.rs)."""
-        self.process.stdin.write(json.dumps({"do": command, **members}) + "\n")
-        self.process.stdin.flush()
-        while not select.select([self.process.stdout], [], [], 1)[0]:
-            if self.function is not None and self.function.is_gone():
-                raise RuntimeError(f"the function ended during {command}")
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"local-aws ended at {command}")
-        return json.loads(line)
-
-    def close(self):
-        self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-@contextmanager
-def local_aws(program: Path, *arguments: str):
-    local = Local(program, *arguments)
-    try:
-        yield local
-    finally:
-        local.close()
 
 
 class Function:
@@ -93,7 +52,7 @@ def cpu_clock_of(pid: int) -> int:
 
 
 @contextmanager
-def function(command: list[str], local: Local, https: Path | None = None, **settings: str):
+def function(command: list[str], local: LocalAws, https: Path | None = None, **settings: str):
     """A function at work on `local`; `https` is a file with the certificate authorities to trust."""
     environment = {
         "AWS_LAMBDA_RUNTIME_API": local.runtime_api, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
@@ -109,15 +68,16 @@ def function(command: list[str], local: Local, https: Path | None = None, **sett
         # One file, as Lambda's Linux has them; Debian's folder of links would be read file by file, for nothing.
         environment["SSL_CERT_FILE"] = str(SYSTEM_AUTHORITIES)
     environment = {name: value for name, value in environment.items() if value}
-    local.function = running = Function(command, environment)
+    running = Function(command, environment)
+    local.is_worth_waiting = lambda: not running.is_gone()
     try:
         yield running
     finally:
-        local.function = None
+        local.is_worth_waiting = lambda: True
         running.close()
 
 
-def delay_ms(local: Local, calls: int = 15) -> float:
+def delay_ms(local: LocalAws, calls: int = 15) -> float:
     """What one AWS call takes here, as a plain HTTP client sees it: the delay, and the little that timers and loopback add."""
     connection = http.client.HTTPConnection(local.http.removeprefix("http://"))
     scope = "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/us-east-1/eks/aws4_request"

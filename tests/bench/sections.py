@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from local import SYSTEM_AUTHORITIES, Local, batch, created, delay_ms, function, local_aws
+from local import SYSTEM_AUTHORITIES, LocalAws, batch, created, delay_ms, function
 from table import Results
 
 HERE = Path(__file__).parent
@@ -57,7 +57,7 @@ def cold_start(stand: Stand, results: Results) -> None:
         "boto3, thread pool": (stand.boto3("threads"), 3),
     }
     medians = {}
-    with local_aws(stand.local_aws) as local, authorities(local) as trusted:
+    with LocalAws(stand.local_aws) as local, authorities(local) as trusted:
         for scheme, bundle in (("HTTP", None), ("HTTPS", trusted)):
             for name, (command, runs) in subjects.items():
                 runs = [one_cold_start(command, local, bundle) for _ in range(runs)]
@@ -76,7 +76,7 @@ def cold_start(stand: Stand, results: Results) -> None:
         results.target(f"{scheme}: memory of boto3, times ours", pool["peak MB"] / guard["peak MB"], 3, at_least=True)
 
 
-def one_cold_start(command: list[str], local: Local, bundle: Path | None) -> dict:
+def one_cold_start(command: list[str], local: LocalAws, bundle: Path | None) -> dict:
     local.do("world", regions=3, clusters=30, entries=2, delayMs=DELAY_MS)
     role = local.do("recreate", role="node")
     delay = delay_ms(local)
@@ -104,7 +104,7 @@ def one_cold_start(command: list[str], local: Local, bundle: Path | None) -> dic
 class authorities:
     """A file with the machine's certificate authorities, as Lambda has them, and the one of `local-aws`."""
 
-    def __init__(self, local: Local):
+    def __init__(self, local: LocalAws):
         self.file = tempfile.NamedTemporaryFile("w", suffix=".pem")
         self.file.write((SYSTEM_AUTHORITIES.read_text() if SYSTEM_AUTHORITIES.exists() else "") + local.authority)
         self.file.flush()
@@ -140,7 +140,7 @@ def warm(stand: Stand, results: Results) -> None:
     table = results.table("warm", title, columns)
     sizes = [(1, 1), (100, 1), (100, 10), (100, 20), (1000, 1), (1000, 10), (1000, 20)]
     worst, compared = 0.0, {}
-    with local_aws(stand.local_aws) as local:
+    with LocalAws(stand.local_aws) as local:
         for clusters, regions in sizes:
             for matches in (0, 1) if clusters < 1000 else (0, 1, 10):
                 figures = one_warm(stand.guard(), local, clusters, regions, matches)
@@ -160,7 +160,7 @@ def warm(stand: Stand, results: Results) -> None:
         results.target(f"memory of boto3, times ours, {of}", boto3["peak MB"] / guard["peak MB"], 3, at_least=True)
 
 
-def one_warm(command: list[str], local: Local, clusters: int, regions: int, matches: int) -> dict:
+def one_warm(command: list[str], local: LocalAws, clusters: int, regions: int, matches: int) -> dict:
     size = {"clusters": clusters, "regions": regions, "entries": 3, "matches": matches}
     local.do("world", **size, delayMs=DELAY_MS)
     delay = delay_ms(local)
@@ -190,7 +190,7 @@ def batches(stand: Stand, results: Results) -> None:
     columns = {"roles in a batch": "d", "EKS and IAM calls": "d", "all calls": "d", "CPU per role": ".2f", "wall": ".0f", "peak MB": ".1f"}
     table = results.table("batch", f"Batches: 100 clusters in 10 Regions, none knows the roles, {DELAY_MS} ms per AWS call (ms)", columns)
     calls_of = {}
-    with local_aws(stand.local_aws) as local:
+    with LocalAws(stand.local_aws) as local:
         local.do("world", regions=10, clusters=100, entries=3, delayMs=DELAY_MS)
         with function(stand.guard(), local) as running:
             strangers = [
@@ -220,7 +220,7 @@ def sweep(stand: Stand, results: Results) -> None:
     delay = 5
     columns = {"sweep": "", "seconds": ".1f", "CPU s": ".1f", "calls": "d", "entries": "d", "not reached": "d", "peak MB": ".1f"}
     table = results.table("sweep", f"Sweeps: 1,000 clusters x 100 entries in 10 Regions, {delay} ms per AWS call", columns)
-    with local_aws(stand.local_aws) as local:
+    with LocalAws(stand.local_aws) as local:
         local.do("world", regions=10, clusters=1000, entries=100, delayMs=delay)
         with function(stand.guard(), local) as running:
             for name in ("the first", "the next"):
@@ -241,7 +241,7 @@ def limits(stand: Stand, results: Results) -> None:
     columns = {"event over": "", "per second": "d", "burst": "d", "seconds": ".1f", "ideal": ".1f", "goodput": ".2f", "refused": "d", "served": "d"}
     table = results.table("limits", "Under throttling limits, one Region (20 ms per AWS call)", columns)
     for clusters, rate, burst in ((200, 20, 20), (200, 10, 10), (400, 50, 50)):
-        with local_aws(stand.local_aws) as local:
+        with LocalAws(stand.local_aws) as local:
             local.do("world", regions=1, clusters=clusters, entries=2, delayMs=DELAY_MS)
             local.do("limit", perSecond=rate, burst=burst)
             with function(stand.guard(), local) as running:

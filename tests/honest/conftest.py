@@ -1,8 +1,8 @@
 """Fixtures: the in-process AWS, served, and a world in it."""
 
 import pytest
+from running import LocalAws
 
-from local_aws import LocalAws
 from samples import World
 
 

@@ -3,7 +3,7 @@ serves one or more, which together use every member that it takes. What breaks t
 
 from datetime import datetime, timedelta, timezone
 
-from local_aws import ACCOUNT, HOME_REGION, LocalAws
+from running import ACCOUNT, HOME_REGION, LocalAws
 from wire import Exchange, Wire
 
 CLUSTER = "cluster-0000"
@@ -24,13 +24,13 @@ class World:
 
     def __init__(self, aws: LocalAws):
         self._aws = aws
-        self._wire = Wire(aws.url, HOME_REGION)
+        self._wire = Wire(aws.http, HOME_REGION)
         self._samples = {}
         self.renew()
 
     def renew(self):
         """The world as it was at first."""
-        self._aws.tell("world", regions=2, clusters=2, entries=2, matches=1)
+        self._aws.do("world", regions=2, clusters=2, entries=2, matches=1)
         for principal in (STANDARD, WITHOUT_ENTRY):
             self.must("eks", "DeleteAccessEntry", clusterName=CLUSTER, principalArn=principal)
         entry = {"clusterName": CLUSTER, "principalArn": STANDARD}

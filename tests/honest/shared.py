@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from botocore.exceptions import ClientError
 
-from local_aws import ACCOUNT
+from running import ACCOUNT
 from samples import CLUSTER, VIEW
 
 ROLES = [f"role-000{n}" for n in range(4)]

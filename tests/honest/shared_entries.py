@@ -1,6 +1,6 @@
 """Shared scenarios of access entries and their policies: creation, change, deletion, and what EKS refuses."""
 
-from local_aws import ACCOUNT
+from running import ACCOUNT
 from samples import CLUSTER, EDIT, VIEW
 from shared import ONE, ROLES, Entries, outcome, scenario
 

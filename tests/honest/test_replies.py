@@ -2,9 +2,9 @@
 
 import pytest
 from botocore.parsers import create_parser
+from running import HOME_REGION
 
 from conformity import problems_of_reply
-from local_aws import HOME_REGION
 from model import SERVED, protocol, served
 from samples import CLUSTER, EDIT, KEY, NODE, STANDARD, TABLE, VIEW, World
 from wire import Wire
@@ -79,7 +79,7 @@ def test_an_error_is_what_the_model_says(world: World, service: str, name: str, 
 @pytest.mark.parametrize("service", ["eks", "dynamodb", "monitoring"])
 def test_a_region_that_is_not_enabled_answers_as_the_services_do(aws, world: World, service: str):
     name = SERVED[service][0]
-    exchange = Wire(aws.url, "ap-southeast-7").send(service, name, world.samples(name)[0])
+    exchange = Wire(aws.http, "ap-southeast-7").send(service, name, world.samples(name)[0])
     assert problems_of_reply(exchange) == []
     assert exchange.code() in ("UnrecognizedClientException", "InvalidClientTokenId")
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from local_aws import REGION, LocalAws
+from sandbox import REGION, Sandbox
 from subject import TAG
 
 
 @pytest.fixture
 def empty():
     """An account with a ledger for the function, and nothing else."""
-    with LocalAws() as running:
+    with Sandbox() as running:
         yield running
 
 

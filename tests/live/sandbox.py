@@ -3,7 +3,6 @@
 Both end with the test: `local-aws` when its standard input ends, the function because it is killed.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -11,10 +10,9 @@ import threading
 from pathlib import Path
 
 import boto3
+from running import HOME_REGION, LocalAws
 
 HERE = Path(__file__).resolve().parent
-ACCOUNT = "111122223333"
-HOME_REGION = "us-east-1"
 # Where the tests' clusters are.
 REGION = "eu-west-1"
 LIVE_TEST = HERE / "live_test.py"
@@ -33,42 +31,33 @@ FUNCTION_ENVIRONMENT = {
 }
 
 
-class LocalAws:
+class Sandbox(LocalAws):
     """One account with a ledger, while a `with` block lasts."""
 
-    def __enter__(self) -> "LocalAws":
-        program = os.environ["LOCAL_AWS"]
-        self._process = subprocess.Popen(
-            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+    def __enter__(self):
+        super().__enter__()
         self._function: subprocess.Popen | None = None
-        self._turn = threading.Lock()
         self._log: threading.Thread | None = None
-        self.addresses = json.loads(self._process.stdout.readline())
         self.do("world", regions=2)
         return self
 
-    def __exit__(self, *_exception):
+    def __exit__(self, *exception):
         if self._function:
             self._function.kill()
             self._function.wait()
             self._log.join()
-        self._process.stdin.close()
-        self._process.wait(30)
+        super().__exit__(*exception)
 
-    def do(self, command: str, **members) -> dict:
-        """A command of the control channel."""
-        with self._turn:
-            print(json.dumps({"do": command} | members), file=self._process.stdin, flush=True)
-            answer = json.loads(self._process.stdout.readline())
+    def do(self, command: str, **members):
+        answer = super().do(command, **members)
         assert "error" not in (answer or {}), answer
         return answer
 
     def start_function(self, **settings: str):
         """The function, polling this AWS."""
         environment = FUNCTION_ENVIRONMENT | {
-            "AWS_LAMBDA_RUNTIME_API": self.addresses["runtimeApi"],
-            "AWS_ENDPOINT_URL": self.addresses["http"],
+            "AWS_LAMBDA_RUNTIME_API": self.runtime_api,
+            "AWS_ENDPOINT_URL": self.http,
         }
         self._function = subprocess.Popen(
             [os.environ["BOOTSTRAP"]],
@@ -89,7 +78,7 @@ class LocalAws:
         """The operator's, without anything of the caller's own configuration."""
         return {
             "PATH": os.environ["PATH"],
-            "AWS_ENDPOINT_URL": self.addresses["http"],
+            "AWS_ENDPOINT_URL": self.http,
             "AWS_ACCESS_KEY_ID": "AKIAOPERATOR",
             "AWS_SECRET_ACCESS_KEY": "unused",
             "AWS_CONFIG_FILE": os.devnull,
@@ -104,7 +93,7 @@ class LocalAws:
         return boto3.client(
             service,
             region_name=region,
-            endpoint_url=self.addresses["http"],
+            endpoint_url=self.http,
             aws_access_key_id=credentials["AccessKeyId"],
             aws_secret_access_key=credentials["SecretAccessKey"],
             aws_session_token=credentials.get("SessionToken"),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from local_aws import ACCOUNT, REGION
+from running import ACCOUNT
+from sandbox import REGION
 from subject import TAG
 
 PROJECT = Path(__file__).resolve().parents[2]

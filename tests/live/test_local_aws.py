@@ -7,7 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 import door
-from local_aws import ACCOUNT, REGION
+from running import ACCOUNT
+from sandbox import REGION
 from made import code_of
 
 TRUST = {

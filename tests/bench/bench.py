@@ -18,6 +18,7 @@ from pathlib import Path
 
 import sections
 from plot import growth
+from size import MB, zip_bytes
 from table import Results
 
 SECTIONS = {
@@ -38,7 +39,9 @@ def main(bootstrap: str, programs: str, out: str, *chosen: str) -> int:
     results = Results(
         machine={"cores": os.cpu_count(), "kernel": platform.release(), "machine": platform.machine()},
         bootstrap_bytes=stand.bootstrap.stat().st_size,
+        zip_bytes=zip_bytes(stand.bootstrap),
     )
+    print(f"bootstrap {results.facts['bootstrap_bytes'] / MB:.2f} MB, zip {results.facts['zip_bytes'] / MB:.2f} MB")
     for name in chosen or SECTIONS:
         SECTIONS[name](stand, results)
     (folder / "bench.json").write_text(json.dumps(results.to_value(), indent=1) + "\n")

@@ -13,17 +13,17 @@ BINARY_LIMIT = 8 * MB
 ZIP_LIMIT = 4 * MB
 
 
-def main(bootstrap: Path) -> bool:
+def zip_bytes(bootstrap: Path) -> int:
+    """The size of a deployment package of it."""
     with tempfile.TemporaryFile() as package:
         with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
             archive.write(bootstrap, "bootstrap")
-        package_size = package.tell()
-    return all(
-        [
-            within("bootstrap", bootstrap.stat().st_size, BINARY_LIMIT),
-            within("zip", package_size, ZIP_LIMIT),
-        ]
-    )
+        return package.tell()
+
+
+def main(bootstrap: Path) -> bool:
+    sizes = [("bootstrap", bootstrap.stat().st_size, BINARY_LIMIT), ("zip", zip_bytes(bootstrap), ZIP_LIMIT)]
+    return all([within(*size) for size in sizes])
 
 
 def within(name: str, size: int, limit: int) -> bool:

@@ -3,7 +3,9 @@
 
 mod expression;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -60,12 +62,12 @@ impl Table {
     }
 
     /// The rows as they were at a moment.
-    fn as_of(&self, moment: OffsetDateTime) -> BTreeMap<(String, String), Item> {
-        let mut rows = self.rows.clone();
+    fn as_of(&self, moment: OffsetDateTime) -> Cow<'_, BTreeMap<(String, String), Item>> {
+        let mut rows = Cow::Borrowed(&self.rows);
         for before in self.past.iter().rev().take_while(|before| before.until > moment) {
             match &before.row {
-                Some(row) => rows.insert(before.key.clone(), row.clone()),
-                None => rows.remove(&before.key),
+                Some(row) => rows.to_mut().insert(before.key.clone(), row.clone()),
+                None => rows.to_mut().remove(&before.key),
             };
         }
         rows
@@ -138,7 +140,7 @@ fn get_item(table: &Table, now: OffsetDateTime, lag: Duration, parameters: &Para
     let row = if parameters.flag("ConsistentRead")? {
         table.rows.get(&key).cloned()
     } else {
-        table.as_of(now - lag).remove(&key)
+        table.as_of(now - lag).get(&key).cloned()
     };
     Ok(row.map_or_else(|| json!({}), |item| json!({ "Item": item })))
 }
@@ -263,16 +265,14 @@ fn read_page(
         None => None,
         Some(key) => Some(table.exact_key(key.as_map())?),
     };
-    let rows = if parameters.flag("ConsistentRead")? { table.rows.clone() } else { table.as_of(now - lag) };
+    let rows = if parameters.flag("ConsistentRead")? { Cow::Borrowed(&table.rows) } else { table.as_of(now - lag) };
     let size = parameters.number("Limit", 1, usize::MAX)?.map_or(page, |limit| limit.min(page));
-    let mut matching: Vec<&Item> = rows
-        .iter()
-        .filter(|(key, item)| {
-            after.as_ref().is_none_or(|after| *key > after) && condition.as_ref().is_none_or(|it| it.holds(item))
-        })
+    let matching: Vec<&Item> = rows
+        .range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
         .map(|(_, item)| item)
+        .filter(|item| condition.as_ref().is_none_or(|it| it.holds(item)))
+        .take(size)
         .collect();
-    matching.truncate(size);
     let last = (matching.len() == size).then(|| matching.last()).flatten().map(|item| table.key_item(item));
     let items: Vec<&&Item> = matching.iter().filter(|item| filter.as_ref().is_none_or(|it| it.holds(item))).collect();
     let mut reply = json!({ "Items": items, "Count": items.len(), "ScannedCount": matching.len() });

@@ -94,7 +94,7 @@ pub struct Kept {
     pub hits: BTreeSet<String>,
     /// An entry made although its owner wants none, and whether an unclear answer explains it.
     pub revived: Option<(String, bool)>,
-    /// A change of ours had no clear answer, and the repair is not at its end.
+    /// A change of ours had no clear answer, or none that was written down, and the repair is not at its end.
     pub is_unclear: bool,
     /// The function was shown that the role is gone, since the owner's last act.
     pub was_role_absent: bool,

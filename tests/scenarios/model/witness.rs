@@ -370,7 +370,8 @@ impl Watch {
         let keys: Vec<Key> = self.reference.entries.keys().cloned().collect();
         for key in &keys {
             let entry = entry_at(world, key).cloned();
-            let is_open = row_at(world, key).is_some_and(|row| row["state"] == "repairing");
+            let row = row_at(world, key);
+            let is_open = row.as_ref().is_some_and(|row| row["state"] == "repairing");
             let is_disturbed = self.plan.was_cut || self.plan.faults > 0;
             let present = present_role(world, key);
             let lags = !world.habits.iam_lags_by.is_zero();
@@ -386,7 +387,12 @@ impl Watch {
                 kept.wish = Some(Wish::of(entry));
                 self.excuse(key, "deleted by its owner while an answer was unclear");
             }
+            // Cut after a creation whose entry the row does not name yet: as if its reply had been lost.
+            let is_unnamed = row
+                .as_ref()
+                .is_some_and(|row| row.contains_key("creationSentAt") && !row.contains_key("createdEntryArn"));
             let kept = self.reference.entry(key);
+            kept.is_unclear |= self.plan.was_cut && is_unnamed;
             kept.is_unclear &= is_open;
             if let Some(entry) = &entry
                 && present.as_ref() == Some(&entry.bound_to)

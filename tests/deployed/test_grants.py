@@ -250,7 +250,7 @@ def test_what_is_held_is_released_by_the_printed_commands(emulator, policies, cl
     assert ran.returncode == 0, ran.stderr
 
     after = cluster.entry(role)
-    assert after["createdAt"] > role["CreateDate"] and after["accessEntryArn"] != before["accessEntryArn"]
+    assert after["createdAt"] >= role["CreateDate"] and after["accessEntryArn"] != before["accessEntryArn"]
     for member in ("type", "kubernetesGroups", "tags"):
         assert after.get(member) == before.get(member), member
     if "username" in properties:

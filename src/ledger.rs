@@ -137,12 +137,17 @@ impl<'a> Ledger<'a> {
 
     /// One row.
     pub async fn row(&self, role: &str, cluster: &ClusterRef, now: OffsetDateTime) -> RowRead {
-        let Some(table) = self.table else { return RowRead::Absent };
-        match self.aws.get_item(table, role, &cluster.to_string()).await {
-            Ok(None) => RowRead::Absent,
-            Ok(Some(item)) => Row::read(item, self.home, now),
-            Err(fault) => RowRead::Unavailable(fault.to_string()),
-        }
+        self.read(role, cluster, now).await.unwrap_or_else(|fault| RowRead::Unavailable(fault.to_string()))
+    }
+
+    /// One row, or why it could not be read.
+    ///
+    /// # Errors
+    /// Any [`Fault`].
+    pub async fn read(&self, role: &str, cluster: &ClusterRef, now: OffsetDateTime) -> Result<RowRead, Fault> {
+        let Some(table) = self.table else { return Ok(RowRead::Absent) };
+        let item = self.aws.get_item(table, role, &cluster.to_string()).await?;
+        Ok(item.map_or(RowRead::Absent, |item| Row::read(item, self.home, now)))
     }
 
     /// One page of all rows, the breaker's left out, and where the next begins.
@@ -181,13 +186,30 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
-    /// Deletes a row, if nobody wrote it since it was read.
+    /// Deletes a row, if nobody wrote it since this version was read.
     ///
     /// # Errors
     /// [`NotWritten`].
-    pub async fn forget(&self, row: &Row) -> Result<(), NotWritten> {
+    pub async fn forget(&self, principal: &str, cluster: &ClusterRef, version: u64) -> Result<(), NotWritten> {
         let Some(table) = self.table else { return Ok(()) };
-        self.aws.delete_item(table, &row.principal_arn, &row.cluster.to_string(), row.version).await?;
+        self.aws.delete_item(table, principal, &cluster.to_string(), version).await?;
+        Ok(())
+    }
+
+    /// Notes that the entry of a recorded row was seen good once more, if nobody wrote the row since this version was
+    /// read.
+    ///
+    /// # Errors
+    /// [`NotWritten`].
+    pub async fn verified(
+        &self,
+        principal: &str,
+        cluster: &ClusterRef,
+        version: u64,
+        at: OffsetDateTime,
+    ) -> Result<(), NotWritten> {
+        let Some(table) = self.table else { return Ok(()) };
+        self.aws.set_item(table, (principal, &cluster.to_string()), version, ("verifiedAt", &row::rfc3339(at))).await?;
         Ok(())
     }
 

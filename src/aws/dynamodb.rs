@@ -105,6 +105,33 @@ impl Aws {
         }
     }
 
+    /// Sets one attribute of a row, if the version there is still the one that was read; the version goes up by one.
+    /// Repeated after a lost reply, it fails on its own write.
+    ///
+    /// # Errors
+    /// [`FaultKind::ConditionFailed`] where the version is another one, or any other [`Fault`].
+    pub async fn set_item(
+        &self,
+        table: &str,
+        (principal_arn, cluster): (&str, &str),
+        version_read: u64,
+        (name, text): (&str, &str),
+    ) -> Result<(), Fault> {
+        let number = |number: u64| AttributeValue::N(number.to_string());
+        let update = self
+            .dynamodb
+            .update_item()
+            .table_name(table)
+            .set_key(Some(key(principal_arn, cluster)))
+            .update_expression("SET #name = :text, version = :next")
+            .condition_expression("version = :v")
+            .expression_attribute_names("#name", name)
+            .expression_attribute_values(":text", AttributeValue::S(text.to_owned()))
+            .expression_attribute_values(":v", number(version_read))
+            .expression_attribute_values(":next", number(version_read + 1));
+        update.send().await.map(drop).map_err(|e| Fault::of("UpdateItem", &e))
+    }
+
     /// Deletes a row, if the version there is still the one that was read.
     ///
     /// # Errors

@@ -118,7 +118,8 @@ pub async fn survey_all(
             let view = tokio::time::timeout_at(ends, cluster(run, &at, known, trust_records)).await;
             let mut view = view.unwrap_or_else(|_| Err(out_of_time()));
             if let Ok(view) = &mut view {
-                remember(run, &at, known.rows.get(&at), &view.fresh, &view.listed).await;
+                let remember = remember(run, &at, known.rows.get(&at), &view.fresh, &view.listed);
+                let _ = tokio::time::timeout_at(ends, remember).await;
                 if trust_records {
                     let seen = std::mem::take(&mut view.sightings);
                     let count = seen.len();
@@ -205,11 +206,11 @@ impl Known {
     }
 
     /// The row of an entry that needs a look, in full.
-    async fn row(&self, run: &Run<'_>, at: &ClusterRef, principal: &str) -> RowRead {
+    async fn row(&self, run: &Run<'_>, at: &ClusterRef, principal: &str) -> Result<RowRead, Fault> {
         match self.note(at, principal) {
-            None => RowRead::Absent,
-            Some(Note::Whole(read)) => read.clone(),
-            Some(Note::Recorded { .. } | Note::Archived) => run.ledger().row(principal, at, run.now()).await,
+            None => Ok(RowRead::Absent),
+            Some(Note::Whole(read)) => Ok(read.clone()),
+            Some(Note::Recorded { .. } | Note::Archived) => run.ledger().read(principal, at, run.now()).await,
         }
     }
 }
@@ -240,13 +241,17 @@ async fn cluster(run: &Run<'_>, at: &ClusterRef, known: &Known, trust_records: b
     let eks = &eks;
     let mut looks = stream::iter(look)
         .map(|principal| async move {
-            let looks = futures::future::join(examine_entry(eks, &at.name, &principal), known.row(run, at, &principal));
-            (looks.await, principal)
+            // The row first: written since then, it cannot be written over.
+            let seen = match known.row(run, at, &principal).await {
+                Ok(row) => examine_entry(eks, &at.name, &principal).await.map(|entry| Some((entry?, row))),
+                Err(fault) => Err(fault),
+            };
+            (seen, principal)
         })
         .buffer_unordered(ENTRIES_AT_ONCE);
-    while let Some(((seen, row), principal)) = looks.next().await {
+    while let Some((seen, principal)) = looks.next().await {
         match seen {
-            Ok(Some(entry)) => {
+            Ok(Some((entry, row))) => {
                 let role = role_of_principal(known, &principal, &run.invocation.home);
                 let role_read_at = known.roles_read_at;
                 view.sightings.push(Sighting {
@@ -287,17 +292,12 @@ async fn remember(run: &Run<'_>, at: &ClusterRef, notes: Option<&Notes>, fresh: 
     stream::iter(work)
         .for_each_concurrent(ENTRIES_AT_ONCE, |(principal, version, is_gone)| async move {
             // A record is a memory, not a truth: one that cannot be written costs another look. One that was written
-            // since is somebody's work, which the list of entries may be older than.
-            let RowRead::Row(mut row) = run.ledger().row(principal, at, now).await else { return };
-            if row.version != version {
-                return;
-            }
-            if is_gone {
-                let _ = run.ledger().forget(&row).await;
+            // since it was read is somebody's work, which the list of entries may be older than.
+            let _ = if is_gone {
+                run.ledger().forget(principal, at, version).await
             } else {
-                row.verified_at = Some(now);
-                let _ = run.ledger().write(&mut row).await;
-            }
+                run.ledger().verified(principal, at, version, now).await
+            };
         })
         .await;
 }

@@ -50,10 +50,10 @@ pub(super) enum Flow {
 pub(super) enum Fate {
     /// It stays open.
     Keep,
-    /// Nothing is deleted: back to what was recorded of the entry before, or away. A row that holds more than the
+    /// Nothing is deleted: back to what was recorded or archived of the entry before, or away. A row that holds more than the
     /// entry that stands is kept.
     Close,
-    /// It is no longer needed: what stands, or does not, is somebody else's will.
+    /// It is no longer needed: what stands, or does not, is somebody else's will. What was archived before stays so.
     Forget,
     /// It is put away for a person.
     Archive,
@@ -74,6 +74,8 @@ pub(super) struct Work<'a> {
     pub(super) note: Option<String>,
     /// The row was opened just now, by this invocation's own review.
     pub(super) is_new: bool,
+    /// What was put away of an entry before, where the row was opened over it.
+    pub(super) archived: Option<Row>,
     /// The role as it was read last.
     pub(super) role: Option<Role>,
     /// A deletion was sent.
@@ -102,6 +104,7 @@ impl Crew<'_> {
         let before = row.access_entry_arn.clone();
         let sent_at_first = row.deletion_sent_at;
         let is_new = opened_for.is_some();
+        let archived = case.sighting.row.row().filter(|row| is_new && row.state == State::Archived).cloned();
         let mut work = Work {
             crew: self,
             principal,
@@ -111,6 +114,7 @@ impl Crew<'_> {
             tries: 0,
             note: None,
             is_new,
+            archived,
             role: None,
             was_deletion_sent: false,
             is_rehearsal_unclear: false,
@@ -282,7 +286,7 @@ impl Work<'_> {
             .map_err(|problem| Flow::End(Outcome::Deferred { reason: problem.reason(), deletion_sent }, Fate::Written))
     }
 
-    /// Closes the row: back to what was recorded of the entry before, or away.
+    /// Closes the row: back to what was recorded or archived of the entry before, or away.
     async fn close(&mut self) -> Result<(), Outcome> {
         let ledger = self.crew.run.ledger();
         let closed = if self.row.is_own_entry {
@@ -292,9 +296,18 @@ impl Work<'_> {
             self.row.become_recorded();
             ledger.write(&mut self.row).await
         } else {
-            ledger.forget(&self.row).await
+            self.let_go().await
         };
         closed.map_err(|problem| Outcome::deferred(problem.reason()))
+    }
+
+    /// The row is no longer needed; what had been put away before it was opened is put back.
+    async fn let_go(&mut self) -> Result<(), NotWritten> {
+        let ledger = self.crew.run.ledger();
+        match self.archived.take() {
+            Some(archived) => ledger.write(&mut Row { version: self.row.version, ..archived }).await,
+            None => ledger.forget(&self.row.principal_arn, &self.row.cluster, self.row.version).await,
+        }
     }
 
     /// Leaves the row as its fate has it.
@@ -320,7 +333,7 @@ impl Work<'_> {
         match fate {
             Fate::Written => outcome,
             Fate::Close => self.close().await.err().unwrap_or(outcome),
-            Fate::Forget => match run.ledger().forget(&self.row).await {
+            Fate::Forget => match self.let_go().await {
                 Ok(()) => outcome,
                 Err(problem) => Outcome::deferred(problem.reason()),
             },

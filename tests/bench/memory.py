@@ -21,7 +21,7 @@ def main(bootstrap: str, program: str) -> int:
         with function([str(Path(bootstrap).resolve())], local) as running:
             answer = local.do("invoke", alias="events", payload=created(role))
             peak = running.peak_mb()
-    if answer["isError"] or answer["response"]["clusters"] != CLUSTERS:
+    if answer is None or answer["isError"] or answer["response"]["clusters"] != CLUSTERS:
         print(f"the bootstrap answered {answer}")
         return 1
     verdict = "ok" if peak < BUDGET_MB else "TOO LARGE"

@@ -3,6 +3,7 @@ its control channel (`src/control.rs`), and ended.
 
 It ends when its standard input does, so it never outlives the process that started it."""
 
+import contextlib
 import json
 import os
 import select
@@ -35,7 +36,8 @@ class LocalAws:
         return self
 
     def __exit__(self, *_exception):
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::cloud::EntrySpec;
-use crate::stage::{CLUSTER, REGION, Stage, command_for, everything, outcome};
+use crate::stage::{CLUSTER, LEDGER, REGION, Stage, command_for, everything, outcome};
 
 #[tokio::test(start_paused = true)]
 async fn an_orphaned_entry_is_archived_and_removed_and_restored_by_a_person() {
@@ -126,4 +128,28 @@ async fn an_archived_row_past_its_time_does_not_stand_in_the_way_of_a_repair() {
     let report = stage.deliver(stage.created(&role)).await.unwrap();
     assert_eq!(outcome(&report), ("repaired", ""), "{report:#}");
     assert!(stage.admits("node"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_archived_stays_archived_where_the_entry_goes_before_its_repair_has_begun() {
+    for gone_at in ["PutItem", "CreateAccessEntry", "DeleteAccessEntry"] {
+        let stage = Stage::set();
+        stage.node("node").await;
+        stage.sweep().await;
+        let role = stage.recreate("node").await;
+        // A removal that is under way elsewhere: it has written the archive, and its deletion comes late.
+        let mut row = stage.row(&role).unwrap();
+        row["state"] = json!("archived");
+        row["archivedBecause"] = json!("roleDeleted");
+        row["expiresAt"] = json!(stage.cloud.now().unix_timestamp() + 86400 * 90);
+        stage.cloud.put_row(LEDGER, &row);
+        let arn = role.arn.clone();
+        stage.cloud.when(gone_at).act_before(move |world| world.delete_entry(REGION, CLUSTER, &arn));
+        let report = stage.deliver(stage.created(&role)).await.unwrap();
+        assert_eq!(outcome(&report), ("none", "deletedByOwner"), "{gone_at}");
+        let mut left = stage.row(&role).expect("the archive");
+        assert!(left["version"].as_u64() > row["version"].as_u64(), "{gone_at}: it was taken");
+        left["version"] = row["version"].clone();
+        assert_eq!(left, row, "{gone_at}");
+    }
 }

@@ -95,6 +95,20 @@ async fn a_record_that_contradicts_the_dates_is_counted_and_never_changed_unatte
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_entry_whose_record_could_not_be_read_again_is_a_blind_spot_and_not_good() {
+    let stage = Stage::set();
+    let role = stage.node("node").await;
+    stage.sweep().await;
+    stage.cloud.with(|world| {
+        world.roles.get_mut("node").expect("the role").id = "AROAANOTHERID00000001".to_owned();
+    });
+    stage.cloud.when("GetItem").for_role(&role.name).reply(400, "AccessDeniedException", "no");
+    let report = stage.sweep().await;
+    assert_eq!(report["entriesExamined"], 0, "by its dates it would look good");
+    assert_eq!(report["blindSpots"][0]["clusterName"], CLUSTER, "{report:#}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sweep_begins_no_more_than_so_many_deletions() {
     let stage = Stage::set().with("MAX_REPAIRS", "3");
     for n in 0..5 {

@@ -13,7 +13,7 @@
 //! | `bring-back` | | the next entry that is deleted is there again at once |
 //! | `deny`, `allow` | `operation` | nobody, everybody may call it |
 //! | `left` | | the roles and access entries there are |
-//! | `recreate` | `role` | deletes the role and creates it again; the role |
+//! | `recreate` | `role` | deletes the role, if it is there, and creates it; the role |
 //! | `regions` | | the Regions that worlds are made of |
 //! | `admitted` | `role` | in how many clusters it is let in |
 //! | `await-poll` | `sinceNs` | when a function polled, then or later, in nanoseconds of Unix time |
@@ -119,7 +119,8 @@ async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value 
         }
         "left" => interference::left(cloud),
         "recreate" => {
-            cloud.recreate_role(text("role"));
+            let is_there = cloud.with(|world| world.roles.contains_key(&text("role").to_lowercase()));
+            if is_there { cloud.recreate_role(text("role")) } else { cloud.add_role(text("role")) };
             setting::shown(cloud, text("role"))
         }
         "regions" => json!(setting::REGIONS),
@@ -132,7 +133,9 @@ async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value 
         "invoke" => {
             let timeout = command["timeoutSeconds"].as_u64().map_or(TIMEOUT, Duration::from_secs);
             let arn = site.function_arn(FUNCTION, command["alias"].as_str());
-            let answer = site.runtime.invoke(arn, command["payload"].to_string().into_bytes(), timeout).await;
+            let answer = site.runtime.invoke(arn, command["payload"].to_string().into_bytes(), timeout);
+            // Lambda ends a function at its deadline; this one is not answered any more.
+            let answer = tokio::time::timeout(timeout, answer).await.ok().flatten();
             answer.map_or(Value::Null, |answer| answer.to_value())
         }
         "calls" => {

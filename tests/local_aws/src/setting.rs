@@ -37,9 +37,6 @@ pub const LEDGER: &str = "ledger";
 /// The role that a world's matching entries are for.
 pub const NODE: &str = "node";
 
-/// A role that no cluster knows.
-pub const STRANGER: &str = "stranger";
-
 /// How many of what a world has.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
@@ -84,7 +81,6 @@ pub fn set(cloud: &Cloud, size: Size, delay: Duration) {
     cloud.add_ledger(LEDGER);
     let roles: Vec<String> = (0..size.entries).map(|n| cloud.add_role(&format!("role-{n:04}")).arn).collect();
     let node = cloud.add_role(NODE).arn;
-    cloud.add_role(STRANGER);
     cloud.pass(Duration::from_secs(3600));
     for n in 0..size.clusters {
         let (region, name) = (REGIONS[n % size.regions], format!("cluster-{n:04}"));

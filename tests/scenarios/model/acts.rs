@@ -148,7 +148,7 @@ impl Scene<'_> {
                 kept.former.push(before);
             }
         }
-        if kept.is_unclear && entry.is_some_and(|entry| kept.made.contains(&entry.arn)) {
+        if (kept.is_unclear || kept.is_unnamed) && entry.is_some_and(|entry| kept.made.contains(&entry.arn)) {
             // Ours, but the function cannot know that it is: changed, it looks like another party's.
             kept.excused = Some("ours without a reply, and changed");
         }

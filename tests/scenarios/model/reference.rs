@@ -94,8 +94,10 @@ pub struct Kept {
     pub hits: BTreeSet<String>,
     /// An entry made although its owner wants none, and whether an unclear answer explains it.
     pub revived: Option<(String, bool)>,
-    /// A change of ours had no clear answer, or none that was written down, and the repair is not at its end.
+    /// A change of ours had no clear answer, and the repair is not at its end.
     pub is_unclear: bool,
+    /// An invocation was cut after a creation and before the row named what it had created; nor does it now.
+    pub is_unnamed: bool,
     /// The function was shown that the role is gone, since the owner's last act.
     pub was_role_absent: bool,
     /// Why the owner's will could not be known.

@@ -224,7 +224,7 @@ impl Watch {
             let archived = kept.former.iter().rev().find(|wish| wish.is_named_like(&made)).cloned();
             match archived.filter(|_| asked) {
                 Some(wish) => kept.wants(Some(wish)),
-                None => kept.revived = Some((entry.arn.clone(), kept.is_unclear)),
+                None => kept.revived = Some((entry.arn.clone(), kept.is_unclear || kept.is_unnamed)),
             }
         }
         let Some(wish) = kept.wish.clone().or_else(|| kept.former.last().cloned()) else {
@@ -392,7 +392,7 @@ impl Watch {
                 .as_ref()
                 .is_some_and(|row| row.contains_key("creationSentAt") && !row.contains_key("createdEntryArn"));
             let kept = self.reference.entry(key);
-            kept.is_unclear |= self.plan.was_cut && is_unnamed;
+            kept.is_unnamed = (kept.is_unnamed || self.plan.was_cut) && is_unnamed && !kept.made.is_empty();
             kept.is_unclear &= is_open;
             if let Some(entry) = &entry
                 && present.as_ref() == Some(&entry.bound_to)

@@ -18,6 +18,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_iam::config::retry::{RetryPartition, TokenBucket};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::model::Region;
 use eks::Eks;
@@ -29,6 +30,9 @@ const ATTEMPTS: u32 = 12;
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// The most requests of single ledger rows that are under way at once: each may be a connection, with its handshake.
+const LEDGER_REQUESTS: usize = 64;
+
 /// All clients of one process.
 #[derive(Debug)]
 pub struct Aws {
@@ -37,6 +41,7 @@ pub struct Aws {
     account: aws_sdk_account::Client,
     dynamodb: aws_sdk_dynamodb::Client,
     cloudwatch: aws_sdk_cloudwatch::Client,
+    ledger_gate: Semaphore,
     eks: Mutex<BTreeMap<(Region, usize), Arc<Eks>>>,
 }
 
@@ -66,6 +71,7 @@ impl Aws {
             dynamodb: client!(aws_sdk_dynamodb),
             cloudwatch: client!(aws_sdk_cloudwatch),
             config,
+            ledger_gate: Semaphore::new(LEDGER_REQUESTS),
             eks: Mutex::default(),
         }
     }
@@ -78,6 +84,11 @@ impl Aws {
             .entry((region.clone(), most_at_once))
             .or_insert_with(|| Arc::new(Eks::new(region.clone(), &self.config, most_at_once)));
         Arc::clone(client)
+    }
+
+    /// Waits for a turn at the ledger. The gate is never closed; without a permit the call would merely go unbounded.
+    async fn ledger_turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.ledger_gate.acquire().await.ok()
     }
 }
 

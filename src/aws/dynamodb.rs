@@ -22,6 +22,7 @@ impl Aws {
     /// # Errors
     /// Any [`Fault`].
     pub async fn get_item(&self, table: &str, principal_arn: &str, cluster: &str) -> Result<Option<Item>, Fault> {
+        let _turn = self.ledger_turn().await;
         self.dynamodb
             .get_item()
             .table_name(table)
@@ -94,7 +95,10 @@ impl Aws {
                 .condition_expression("version = :v")
                 .expression_attribute_values(":v", AttributeValue::N(version.to_string())),
         };
-        match put.send().await.map_err(|e| Fault::of(OPERATION, &e)) {
+        let turn = self.ledger_turn().await;
+        let written = put.send().await.map_err(|e| Fault::of(OPERATION, &e));
+        drop(turn);
+        match written {
             Ok(_) => Ok(()),
             Err(fault) if fault.kind == FaultKind::ConditionFailed => {
                 let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -129,6 +133,7 @@ impl Aws {
             .expression_attribute_values(":text", AttributeValue::S(text.to_owned()))
             .expression_attribute_values(":v", number(version_read))
             .expression_attribute_values(":next", number(version_read + 1));
+        let _turn = self.ledger_turn().await;
         update.send().await.map(drop).map_err(|e| Fault::of("UpdateItem", &e))
     }
 
@@ -143,6 +148,7 @@ impl Aws {
         cluster: &str,
         version_read: u64,
     ) -> Result<(), Fault> {
+        let turn = self.ledger_turn().await;
         let deleted = self
             .dynamodb
             .delete_item()
@@ -152,6 +158,7 @@ impl Aws {
             .expression_attribute_values(":v", AttributeValue::N(version_read.to_string()))
             .send()
             .await;
+        drop(turn);
         match deleted.map_err(|e| Fault::of("DeleteItem", &e)) {
             Ok(_) => Ok(()),
             // Repeated after a lost reply, it fails on its own deletion.

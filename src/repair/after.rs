@@ -11,10 +11,19 @@ use crate::model::{Cluster, Role};
 use crate::outcome::{Outcome, Reason};
 use crate::verdict::is_older;
 
+/// For how long a read may not show what was created. EKS documents no such time.
+const LATE_FOR: time::Duration = time::Duration::minutes(1);
+
+/// How often a creation is looked for before it counts as gone.
+const LOOKS_FOR_A_CREATION: u32 = 3;
+
 impl Work<'_> {
     pub(super) async fn after_the_deletion(&mut self, cluster: &Cluster, role: &Role, entry: Option<Examined>) -> Flow {
         let is_permitted = Some(&role.id) == self.row.permitted_role_id.as_ref();
         let Some(entry) = entry else {
+            if self.row.created_entry_arn.is_some() {
+                return self.creation_is_gone();
+            }
             return if is_permitted { self.create().await } else { self.other_role(cluster, role).await };
         };
         if entry.entry.arn == self.row.access_entry_arn {
@@ -58,6 +67,16 @@ impl Work<'_> {
             };
         }
         self.complete(role, &entry).await
+    }
+
+    /// What we created, and were told so, does not show: a late read, or its owner deleted it. It is not created again:
+    /// that could give back what its owner took away. The archive keeps it for a person.
+    fn creation_is_gone(&mut self) -> Flow {
+        let since = self.row.creation_sent_at.map_or(LATE_FOR, |at| self.crew.run.now() - at);
+        if self.tries < LOOKS_FOR_A_CREATION || since < LATE_FOR {
+            return self.pause();
+        }
+        Flow::End(Outcome::None(Some(Reason::DeletedByOwner)), Fate::Archive)
     }
 
     pub(super) fn is_our_creation(&self, entry: &Examined) -> bool {

@@ -7,6 +7,7 @@
 //! | deletion sent | the deleted entry still shows | read again, then delete again |
 //! | | no entry, the permitted role | create; wait while EKS does not know the role |
 //! | | our creation | associate what is missing, verify, record |
+//! | | our creation, acknowledged, is gone | its owner's will: archive the row, for a person |
 //! | | our creation, but the role was recreated once more | review for the new ID, start over with this entry |
 //! | | another entry | somebody else's: close the row |
 //! | | the role has another ID | delete what we created for it, review for the new ID; else hold, keep the row |

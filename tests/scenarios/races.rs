@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::cloud::{Action, Entry, EntrySpec, Phase, World, trust};
-use crate::stage::{CLUSTER, REGION, Stage, outcome, viewer};
+use crate::stage::{CLUSTER, REGION, Stage, command_for, outcome, viewer};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/role";
 
@@ -253,4 +253,31 @@ async fn a_creation_that_hits_a_later_cluster_of_the_name_is_taken_back() {
     assert_eq!(outcome(&report), ("removed", "clusterGone"));
     assert_eq!(stage.entry(&role), None);
     assert_eq!(stage.row(&role).unwrap()["state"], "archived");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_its_owner_deletes_after_an_acknowledged_creation_is_archived_and_not_created_again() {
+    let stage = Stage::set();
+    stage.node("node").await;
+    let role = stage.recreate("node").await;
+    // Cut as soon as the row has been told what was created: it is opened, notes the deletion, the creation, its ARN.
+    stage.cloud.when("PutItem").nth(4).after(Action::Stop);
+    tokio::select! {
+        _ = stage.deliver(stage.created(&role)) => panic!("not cut"),
+        () = stage.cloud.stopped() => {}
+    }
+    stage.cloud.lift_faults();
+    stage.cloud.restart();
+    let created = stage.entry(&role).unwrap().arn;
+    assert_eq!(stage.row(&role).unwrap()["createdEntryArn"], created);
+    stage.cloud.delete_entry(REGION, CLUSTER, &role.arn);
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    let report = stage.deliver(stage.created(&role)).await.unwrap();
+    assert_eq!(outcome(&report), ("none", "deletedByOwner"));
+    assert!(!stage.admits("node"));
+    let row = stage.row(&role).unwrap();
+    assert_eq!((&row["state"], &row["archivedBecause"]), (&"archived".into(), &"deletedByOwner".into()));
+    let report = stage.invoke_as("approve", command_for("restore", &role)).await.unwrap();
+    assert_eq!(outcome(&report), ("restored", ""));
+    assert!(stage.admits("node"));
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_iam::config::retry::{RetryPartition, TokenBucket};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
 use crate::model::Region;
 use eks::Eks;
@@ -86,9 +86,11 @@ impl Aws {
         Arc::clone(client)
     }
 
-    /// Waits for a turn at the ledger. The gate is never closed; without a permit the call would merely go unbounded.
-    async fn ledger_turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.ledger_gate.acquire().await.ok()
+    /// Sends a request of a single ledger row when it is its turn. The gate is never closed; without a permit the request
+    /// would merely go unbounded.
+    async fn in_turn<T>(&self, request: impl Future<Output = T>) -> T {
+        let _permit = self.ledger_gate.acquire().await;
+        request.await
     }
 }
 

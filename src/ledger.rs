@@ -186,11 +186,19 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
-    /// Deletes a row, if nobody wrote it since this version was read.
+    /// Deletes a row, if nobody wrote it since it was read.
     ///
     /// # Errors
     /// [`NotWritten`].
-    pub async fn forget(&self, principal: &str, cluster: &ClusterRef, version: u64) -> Result<(), NotWritten> {
+    pub async fn forget(&self, row: &Row) -> Result<(), NotWritten> {
+        self.forget_version(&row.principal_arn, &row.cluster, row.version).await
+    }
+
+    /// Deletes the row of an entry, if nobody wrote it since this version was read.
+    ///
+    /// # Errors
+    /// [`NotWritten`].
+    pub async fn forget_version(&self, principal: &str, cluster: &ClusterRef, version: u64) -> Result<(), NotWritten> {
         let Some(table) = self.table else { return Ok(()) };
         self.aws.delete_item(table, principal, &cluster.to_string(), version).await?;
         Ok(())
@@ -209,7 +217,7 @@ impl<'a> Ledger<'a> {
         at: OffsetDateTime,
     ) -> Result<(), NotWritten> {
         let Some(table) = self.table else { return Ok(()) };
-        self.aws.set_item(table, (principal, &cluster.to_string()), version, ("verifiedAt", &row::rfc3339(at))).await?;
+        self.aws.set_item(table, principal, &cluster.to_string(), version, ("verifiedAt", &row::rfc3339(at))).await?;
         Ok(())
     }
 

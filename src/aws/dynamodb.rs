@@ -22,16 +22,9 @@ impl Aws {
     /// # Errors
     /// Any [`Fault`].
     pub async fn get_item(&self, table: &str, principal_arn: &str, cluster: &str) -> Result<Option<Item>, Fault> {
-        let _turn = self.ledger_turn().await;
-        self.dynamodb
-            .get_item()
-            .table_name(table)
-            .set_key(Some(key(principal_arn, cluster)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map(|reply| reply.item.map(item_of))
-            .map_err(|e| Fault::of("GetItem", &e))
+        let get = self.dynamodb.get_item().table_name(table).set_key(Some(key(principal_arn, cluster)));
+        let reply = self.in_turn(get.consistent_read(true).send()).await;
+        reply.map(|reply| reply.item.map(item_of)).map_err(|e| Fault::of("GetItem", &e))
     }
 
     /// All rows of a principal, strongly consistent.
@@ -95,10 +88,7 @@ impl Aws {
                 .condition_expression("version = :v")
                 .expression_attribute_values(":v", AttributeValue::N(version.to_string())),
         };
-        let turn = self.ledger_turn().await;
-        let written = put.send().await.map_err(|e| Fault::of(OPERATION, &e));
-        drop(turn);
-        match written {
+        match self.in_turn(put.send()).await.map_err(|e| Fault::of(OPERATION, &e)) {
             Ok(_) => Ok(()),
             Err(fault) if fault.kind == FaultKind::ConditionFailed => {
                 let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -117,7 +107,8 @@ impl Aws {
     pub async fn set_item(
         &self,
         table: &str,
-        (principal_arn, cluster): (&str, &str),
+        principal_arn: &str,
+        cluster: &str,
         version_read: u64,
         (name, text): (&str, &str),
     ) -> Result<(), Fault> {
@@ -133,8 +124,7 @@ impl Aws {
             .expression_attribute_values(":text", AttributeValue::S(text.to_owned()))
             .expression_attribute_values(":v", number(version_read))
             .expression_attribute_values(":next", number(version_read + 1));
-        let _turn = self.ledger_turn().await;
-        update.send().await.map(drop).map_err(|e| Fault::of("UpdateItem", &e))
+        self.in_turn(update.send()).await.map(drop).map_err(|e| Fault::of("UpdateItem", &e))
     }
 
     /// Deletes a row, if the version there is still the one that was read.
@@ -148,18 +138,14 @@ impl Aws {
         cluster: &str,
         version_read: u64,
     ) -> Result<(), Fault> {
-        let turn = self.ledger_turn().await;
-        let deleted = self
+        let delete = self
             .dynamodb
             .delete_item()
             .table_name(table)
             .set_key(Some(key(principal_arn, cluster)))
             .condition_expression("version = :v")
-            .expression_attribute_values(":v", AttributeValue::N(version_read.to_string()))
-            .send()
-            .await;
-        drop(turn);
-        match deleted.map_err(|e| Fault::of("DeleteItem", &e)) {
+            .expression_attribute_values(":v", AttributeValue::N(version_read.to_string()));
+        match self.in_turn(delete.send()).await.map_err(|e| Fault::of("DeleteItem", &e)) {
             Ok(_) => Ok(()),
             // Repeated after a lost reply, it fails on its own deletion.
             Err(fault) if fault.kind == FaultKind::ConditionFailed => {

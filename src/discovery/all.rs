@@ -10,9 +10,9 @@ use futures::stream::{self, StreamExt as _};
 use time::OffsetDateTime;
 
 use super::clusters::{clusters_of, out_of_time};
-use super::{BlindSpot, Scope, Sighting, Survey, examine, examine_entry};
+use super::{BlindSpot, Examined, Scope, Sighting, Survey, examine, examine_entry};
 use crate::app::Run;
-use crate::aws::eks::Entries;
+use crate::aws::eks::{Eks, Entries};
 use crate::aws::fault::Fault;
 use crate::error::Error;
 use crate::ledger::{RowRead, State};
@@ -229,25 +229,18 @@ async fn cluster(run: &Run<'_>, at: &ClusterRef, known: &Known, trust_records: b
     let Entries::Known(principals) = eks.list_access_entries(&at.name).await? else {
         return Ok(View::default());
     };
-    let (fresh, look): (Vec<String>, Vec<String>) =
+    let (fresh, unknown): (Vec<String>, Vec<String>) =
         principals.iter().cloned().partition(|p| trust_records && known.has_recorded_role(at, p));
     let mut view = View { listed: principals.into_iter().collect(), fresh, ..View::default() };
-    if look.is_empty() {
+    if unknown.is_empty() {
         return Ok(view);
     }
     let Some(cluster) = eks.describe_cluster(&at.name).await?.filter(|cluster| cluster.is_workable) else {
         return Ok(view);
     };
     let eks = &eks;
-    let mut looks = stream::iter(look)
-        .map(|principal| async move {
-            // The row first: written since then, it cannot be written over.
-            let seen = match known.row(run, at, &principal).await {
-                Ok(row) => examine_entry(eks, &at.name, &principal).await.map(|entry| Some((entry?, row))),
-                Err(fault) => Err(fault),
-            };
-            (seen, principal)
-        })
+    let mut looks = stream::iter(unknown)
+        .map(|principal| async move { (look(run, eks, at, known, &principal).await, principal) })
         .buffer_unordered(ENTRIES_AT_ONCE);
     while let Some((seen, principal)) = looks.next().await {
         match seen {
@@ -269,6 +262,19 @@ async fn cluster(run: &Run<'_>, at: &ClusterRef, known: &Known, trust_records: b
         }
     }
     Ok(view)
+}
+
+/// The entry of a principal, with its row. The row is read first: written since then, it cannot be written over.
+async fn look(
+    run: &Run<'_>,
+    eks: &Eks,
+    at: &ClusterRef,
+    known: &Known,
+    principal: &str,
+) -> Result<Option<(Examined, RowRead)>, Fault> {
+    let row = known.row(run, at, principal).await?;
+    let entry = examine_entry(eks, &at.name, principal).await?;
+    Ok(entry.map(|entry| (entry, row)))
 }
 
 fn role_of_principal(known: &Known, principal: &str, home: &Home) -> RoleState {
@@ -294,7 +300,7 @@ async fn remember(run: &Run<'_>, at: &ClusterRef, notes: Option<&Notes>, fresh: 
             // A record is a memory, not a truth: one that cannot be written costs another look. One that was written
             // since it was read is somebody's work, which the list of entries may be older than.
             let _ = if is_gone {
-                run.ledger().forget(principal, at, version).await
+                run.ledger().forget_version(principal, at, version).await
             } else {
                 run.ledger().verified(principal, at, version, now).await
             };

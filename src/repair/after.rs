@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Purpose;
-use super::converge::{Fate, Flow, Work};
+use super::converge::{Fate, Flow, LATE_READS, Work};
 use super::crew::Wait;
 use crate::discovery::Examined;
 use crate::guardrail::Refusal;
@@ -13,9 +13,6 @@ use crate::verdict::is_older;
 
 /// For how long a read may not show what was created. EKS documents no such time.
 const LATE_FOR: time::Duration = time::Duration::minutes(1);
-
-/// How often a creation is looked for before it counts as gone.
-const LOOKS_FOR_A_CREATION: u32 = 3;
 
 impl Work<'_> {
     pub(super) async fn after_the_deletion(&mut self, cluster: &Cluster, role: &Role, entry: Option<Examined>) -> Flow {
@@ -35,7 +32,7 @@ impl Work<'_> {
                 let what = "the entry was changed after its deletion had been prepared".to_owned();
                 return Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what }), Fate::Keep);
             }
-            return if self.tries < 3 { self.pause() } else { self.delete().await };
+            return if self.tries < LATE_READS { self.pause() } else { self.delete().await };
         }
         if self.deleted_again.contains(&entry.entry.arn) {
             return self.pause();
@@ -73,7 +70,7 @@ impl Work<'_> {
     /// that could give back what its owner took away. The archive keeps it for a person.
     fn creation_is_gone(&mut self) -> Flow {
         let since = self.row.creation_sent_at.map_or(LATE_FOR, |at| self.crew.run.now() - at);
-        if self.tries < LOOKS_FOR_A_CREATION || since < LATE_FOR {
+        if self.tries < LATE_READS || since < LATE_FOR {
             return self.pause();
         }
         Flow::End(Outcome::None(Some(Reason::DeletedByOwner)), Fate::Archive)

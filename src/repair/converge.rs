@@ -29,6 +29,9 @@ use crate::ledger::{NotWritten, Row, State};
 use crate::model::{Cluster, Role, RoleArn, RoleState};
 use crate::outcome::{Outcome, Reason};
 
+/// How often a read that denies what we did may be a late one.
+pub(super) const LATE_READS: u32 = 3;
+
 /// The state of the world, read just now.
 #[derive(Debug)]
 pub(super) struct Present {
@@ -51,8 +54,8 @@ pub(super) enum Flow {
 pub(super) enum Fate {
     /// It stays open.
     Keep,
-    /// Nothing is deleted: back to what was recorded or archived of the entry before, or away. A row that holds more than the
-    /// entry that stands is kept.
+    /// Nothing is deleted: back to what was recorded or archived of the entry before, or away. A row that holds more
+    /// than the entry that stands is kept.
     Close,
     /// It is no longer needed: what stands, or does not, is somebody else's will. What was archived before stays so.
     Forget,
@@ -235,8 +238,7 @@ impl Work<'_> {
         self.unverified = None;
         match (self.row.deletion_sent_at, present.entry) {
             (None, Some(entry)) => self.before_the_deletion(&cluster, &role, &entry).await,
-            // A late read of our own creation, perhaps.
-            (None, None) if self.row.is_own_entry && self.tries < 3 => self.pause(),
+            (None, None) if self.row.is_own_entry && self.tries < LATE_READS => self.pause(),
             (None, None) if self.row.is_own_entry => {
                 Flow::End(Outcome::None(Some(Reason::DeletedByOwner)), Fate::Forget)
             }
@@ -307,7 +309,7 @@ impl Work<'_> {
         let ledger = self.crew.run.ledger();
         match self.archived.take() {
             Some(archived) => ledger.write(&mut Row { version: self.row.version, ..archived }).await,
-            None => ledger.forget(&self.row.principal_arn, &self.row.cluster, self.row.version).await,
+            None => ledger.forget(&self.row).await,
         }
     }
 

@@ -87,7 +87,7 @@ impl Crew<'_> {
         // Read once more: the role must be absent after the entry was last seen.
         let role = run.app.aws.get_role(principal.name()).await;
         if role.of(principal) != RoleState::Absent {
-            let _ = run.ledger().forget(&row.principal_arn, &row.cluster, row.version).await;
+            let _ = run.ledger().forget(&row).await;
             return false;
         }
         case.outcome = match run.eks(&before.at.region).delete_access_entry(&before.at.name, principal.as_str()).await {
@@ -95,7 +95,7 @@ impl Crew<'_> {
             // Our own deletion of an earlier try has arrived.
             Err(fault) if fault.kind == FaultKind::NotFound && was_archived => Outcome::Removed(Reason::RoleDeleted),
             Err(fault) if fault.kind == FaultKind::NotFound => {
-                let _ = run.ledger().forget(&row.principal_arn, &row.cluster, row.version).await;
+                let _ = run.ledger().forget(&row).await;
                 Outcome::None(Some(Reason::DeletedByOwner))
             }
             Err(fault) => Outcome::Failed(Reason::AwsError { because: fault.to_string() }),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cloud::EntrySpec;
-use crate::stage::{CLUSTER, REGION, Stage, everything, viewer};
+use crate::stage::{CLUSTER, LEDGER, REGION, Stage, everything, viewer};
 
 fn verdicts(report: &Value) -> Vec<(String, String)> {
     let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
@@ -13,6 +13,12 @@ fn verdicts(report: &Value) -> Vec<(String, String)> {
         report["entries"].as_array().unwrap().iter().map(|e| (text(e, "verdict"), text(e, "reason"))).collect();
     all.sort();
     all
+}
+
+/// IAM bound the entry to an earlier ID than its dates say: seen good with one ID, now there is another.
+fn contradict_the_dates(stage: &Stage, role: &str) {
+    let id = "AROAANOTHERID00000001".to_owned();
+    stage.cloud.with(|world| world.roles.get_mut(role).expect("the role").id = id);
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,11 +87,7 @@ async fn a_record_that_contradicts_the_dates_is_counted_and_never_changed_unatte
     let stage = Stage::set();
     let role = stage.node("node").await;
     stage.sweep().await;
-    // IAM bound the entry to an earlier ID than its dates say: seen good with one ID, now there is another.
-    stage.cloud.with(|world| {
-        let id = "AROAANOTHERID00000001".to_owned();
-        world.roles.get_mut("node").expect("the role").id = id;
-    });
+    contradict_the_dates(&stage, "node");
     let entry = stage.entry(&role);
     let report = stage.sweep().await;
     assert_eq!(verdicts(&report), [("undecided".to_owned(), "recordContradictsDates".to_owned())]);
@@ -99,9 +101,7 @@ async fn an_entry_whose_record_could_not_be_read_again_is_a_blind_spot_and_not_g
     let stage = Stage::set();
     let role = stage.node("node").await;
     stage.sweep().await;
-    stage.cloud.with(|world| {
-        world.roles.get_mut("node").expect("the role").id = "AROAANOTHERID00000001".to_owned();
-    });
+    contradict_the_dates(&stage, "node");
     stage.cloud.when("GetItem").for_role(&role.name).reply(400, "AccessDeniedException", "no");
     let report = stage.sweep().await;
     assert_eq!(report["entriesExamined"], 0, "by its dates it would look good");
@@ -210,7 +210,7 @@ async fn a_record_written_after_the_list_of_entries_outlives_that_list() {
     let mut newer = stage.row(&role).unwrap();
     newer["version"] = json!(newer["version"].as_u64().unwrap() + 2);
     let row = newer.clone();
-    stage.cloud.when("ListAccessEntries").act_after(move |world| world.put_row("ledger", &row));
+    stage.cloud.when("ListAccessEntries").act_after(move |world| world.put_row(LEDGER, &row));
     stage.sweep().await;
     assert_eq!(stage.row(&role), Some(newer));
 }

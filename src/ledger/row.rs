@@ -23,7 +23,8 @@ pub enum State {
     Recorded,
     /// A repair that is not finished.
     Repairing,
-    /// Removed on purpose, or its role or cluster went away during a repair: restored by a person only.
+    /// Removed on purpose, or its role, its cluster or what the repair had created went away during it: restored by a
+    /// person only.
     Archived,
 }
 

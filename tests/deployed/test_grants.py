@@ -151,11 +151,16 @@ def test_the_types_of_the_policy_are_those_of_the_code(policies):
             assert set(condition["eks:accessEntryType"]) == code
 
 
-def test_roles_are_passed_to_eks_only(policies):
+def test_roles_are_passed_as_the_creation_of_a_node_entry_asks_for_it(policies):
+    """The service is EC2, not EKS: Service Authorization Reference, "API operations" of Amazon EKS."""
     ask = functools.partial(decide, policies["true"], "iam:PassRole")
+    assert ask(ROLE, iam__PassedToService="ec2.amazonaws.com") == "Allow"
+    # Of the other types nothing is documented.
     assert ask(ROLE, iam__PassedToService="eks.amazonaws.com") == "Allow"
-    assert ask(ROLE, iam__PassedToService="ec2.amazonaws.com") == "ImplicitDeny"
+    for service in ("lambda.amazonaws.com", "ecs-tasks.amazonaws.com", "pods.eks.amazonaws.com"):
+        assert ask(ROLE, iam__PassedToService=service) == "ImplicitDeny"
     assert ask(ROLE) == "ImplicitDeny"
+    assert ask("arn:aws:iam::444455556666:role/x", iam__PassedToService="ec2.amazonaws.com") == "ImplicitDeny"
 
 
 def test_with_privileged_grants_any_policy_group_and_user_name_may_be_given(policies):

@@ -34,6 +34,18 @@ def test_every_test_that_a_promise_names_is_there():
     assert missing == []
 
 
+def test_every_test_of_the_deployed_function_that_is_named_is_there():
+    text = chapter("What is promised, and which test shows it")
+    named = [
+        (file, test)
+        for file, tests in re.findall(r"`(tests/deployed/\w+\.py)`: ((?:`test_\w+`(?:, )?)+)", text)
+        for test in re.findall(r"`(\w+)`", tests)
+    ]
+
+    assert len(named) > 5
+    assert [(f, t) for f, t in named if f"def {t}(" not in (PROJECT / f).read_text()] == []
+
+
 def text_of(file: str) -> str:
     """A test file of the scenarios, or of those in Python that hold them honest."""
     if file.startswith("test_"):

@@ -273,6 +273,9 @@ def test_every_alarm_tells_whom_it_is_for_and_notifies_the_topic(emulator, stack
     for alarm in alarms:
         assert alarm["AlarmDescription"].startswith(("For chat. ", "For on-call. ")), alarm["AlarmName"]
         assert alarm["AlarmActions"] == [stack.outputs["AlarmTopic"]]
+        # Only the lack of sweeps is told by the lack of data.
+        without_data = [stack.outputs["AlarmTopic"]] if alarm["TreatMissingData"] == "missing" else []
+        assert alarm["InsufficientDataActions"] == without_data
 
 
 def test_what_two_sweeps_could_not_see_alarms_whatever_events_saw(emulator, stack):
@@ -287,7 +290,7 @@ def test_what_two_sweeps_could_not_see_alarms_whatever_events_saw(emulator, stac
     # Two sweeps a day apart, and never three.
     assert (alarm["Statistic"], alarm["Period"]) == ("Maximum", 3600)
     assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (2, 47)
-    assert "two sweeps of the last 47 hours" in alarm["AlarmDescription"]
+    assert "two sweeps of about the last two days" in alarm["AlarmDescription"]
 
 
 def test_the_dashboard_is_well_formed(emulator, stack):

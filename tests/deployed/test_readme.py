@@ -91,7 +91,7 @@ def commands(program: str) -> list[list[str]]:
 
 
 # What the AWS CLI has beside the services' own operations and parameters.
-OF_THE_CLI = {"region", "query", "output", "cli-read-timeout", "cli-binary-format"}
+OF_THE_CLI = {"region", "query", "output", "cli-read-timeout", "cli-binary-format", "cli-input-json"}
 TAIL = {"since", "follow", "format", "filter-pattern"}
 
 

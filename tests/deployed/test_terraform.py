@@ -10,12 +10,15 @@ import subprocess
 import pytest
 from cfnlint.decode import decode_str
 
+from iam import decide
 from stack import PROJECT, TEMPLATE
 from test_tools import BLIND, ROLE, UNDECIDED, entry, needs, report
 
 EXAMPLES = PROJECT / "tests" / "deployed" / "terraform"
 CHECK_TF = EXAMPLES / "check.tf"
 STACK_TF = EXAMPLES / "stack" / "main.tf"
+
+README = (PROJECT / "README.md").read_text()
 
 pytestmark = needs("terraform")
 
@@ -115,6 +118,23 @@ def test_terraform_names_only_what_the_template_has(stack_arguments):
 def test_terraform_refuses_a_region_where_no_iam_event_arrives(stack_arguments):
     with pytest.raises(AssertionError, match="us-gov-west-1"):
         stack_arguments(template_url="https://example.com/template.yaml", region="eu-west-1")
+
+
+def test_the_readmes_policy_lets_the_check_in():
+    """The data source sends the qualifier $LATEST unless it is told another, and Lambda asks IAM for the qualified ARN
+    (hashicorp/terraform-provider-aws#23778, aws/aws-cdk#19273)."""
+    data_source = block(CHECK_TF.read_text(), 'data "aws_lambda_invocation" "check"')
+    assert "qualifier" not in data_source
+    policy = json.loads(re.search(r"For a pipeline or an on-call team:\n\n```json\n(.*?)```", README, re.DOTALL)[1])
+    function = "arn:aws:lambda:us-east-1:111122223333:function:access-entry-guard"
+
+    def decision(resource: str) -> str:
+        return decide([policy], "lambda:InvokeFunction", resource)
+
+    assert decision(f"{function}:$LATEST") == "Allow"
+    assert decision(function) == "Allow"
+    for alias in ("approve", "events"):
+        assert decision(f"{function}:{alias}") == "ImplicitDeny"
 
 
 def test_the_terraform_examples_are_well_formatted():

@@ -1,5 +1,8 @@
 # Asks Access Entry Guard at the end of every plan and apply whether a role's access entry still belongs to the role
 # that exists. A check block warns; it stops nothing.
+#
+# The caller needs lambda:InvokeFunction on the function's ARN and on the same with :$LATEST, which is the qualifier that
+# the data source sends unless it is told another.
 
 terraform {
   required_version = ">= 1.5"

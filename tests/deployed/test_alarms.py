@@ -26,6 +26,7 @@ ALARMS = {
     "blind-spots": (NAMESPACE, "SweepBlindSpots"),
     "errors": ("AWS/Lambda", "Errors"),
     "throttles": ("AWS/Lambda", "Throttles"),
+    "destination-failures": ("AWS/Lambda", "DestinationDeliveryFailures"),
     "failed-invocations": ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
     "undelivered-events": ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
 }
@@ -76,7 +77,8 @@ def test_alarms_on_services_watch_this_function_and_these_queues(emulator, stack
     def watched(name: str) -> dict[str, str]:
         return {d["Name"]: d["Value"] for d in alarms(emulator)[name]["Dimensions"]}
 
-    assert watched("errors") == watched("throttles") == {"FunctionName": "access-entry-guard"}
+    for name in ("errors", "throttles", "destination-failures"):
+        assert watched(name) == {"FunctionName": "access-entry-guard"}
     queues = {"failed-invocations": "FailedInvocationsQueueUrl", "undelivered-events": "UndeliveredEventsQueueUrl"}
     for name, output in queues.items():
         assert watched(name) == {"QueueName": stack.outputs[output].rsplit("/")[-1]}

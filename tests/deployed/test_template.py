@@ -30,6 +30,7 @@ SETTINGS = {
     "SETTLE_SECONDS": "60",
     "LEDGER_TABLE": "access-entry-guard-ledger",
     "METRIC_NAMESPACE": "AccessEntryGuard",
+    "MAX_REPORT_KB": "5000",
     "MAX_CONCURRENCY_PER_REGION": "8",
 }
 
@@ -151,6 +152,12 @@ def test_every_setting_reaches_the_function_with_the_documented_default(emulator
     assert variables == SETTINGS
 
 
+def test_an_organizations_default_log_level_does_not_drop_the_report(plain):
+    logging = plain["Resources"]["GuardFunction"]["Properties"]["LoggingConfig"]
+
+    assert (logging["LogFormat"], logging["ApplicationLogLevel"]) == ("JSON", "INFO")
+
+
 @pytest.mark.parametrize(("parameter", "value"), ACCEPTED + REFUSED)
 def test_a_parameter_admits_what_the_function_accepts_and_nothing_else(plain, parameter, value):
     admitted = re.fullmatch(plain["Parameters"][parameter]["AllowedPattern"], value) is not None
@@ -158,6 +165,31 @@ def test_a_parameter_admits_what_the_function_accepts_and_nothing_else(plain, pa
     accepted = not names_the_setting(start_with(parameter, value), parameter)
 
     assert (admitted, accepted) == (((parameter, value) in ACCEPTED),) * 2
+
+
+REPORTS = [
+    ("arn:aws:events:us-east-1:111122223333:event-bus/reports", True),
+    ("arn:aws:sqs:us-east-1:111122223333:reports", True),
+    ("arn:aws:sqs:us-east-1:111122223333:reports.fifo-not", True),
+    ("arn:aws-cn:sns:cn-north-1:111122223333:reports", True),
+    ("arn:aws:lambda:us-east-1:111122223333:function:reports:live", True),
+    ("arn:aws:sqs:us-east-1:111122223333:reports.fifo", False),
+    ("arn:aws:sns:us-east-1:111122223333:reports.fifo", False),
+    ("arn:aws:s3:::reports", False),
+]
+
+
+@pytest.mark.parametrize(("arn", "taken"), REPORTS)
+def test_a_destination_to_which_lambda_cannot_deliver_is_refused(plain, arn, taken):
+    assert (re.fullmatch(plain["Parameters"]["ReportDestinationArn"]["AllowedPattern"], arn) is not None) == taken
+
+
+def test_the_largest_report_is_within_the_settings_bounds(plain):
+    pattern = plain["Parameters"]["MaxReportKb"]["AllowedPattern"]
+
+    taken = [number for number in range(12000) if re.fullmatch(pattern, str(number))]
+
+    assert taken == list(range(50, 5001)) and re.fullmatch(pattern, "")
 
 
 def start_with(parameter: str, value: str) -> str:
@@ -269,7 +301,7 @@ def test_nobody_but_the_function_writes_the_ledger(plain):
 def test_every_alarm_tells_whom_it_is_for_and_notifies_the_topic(emulator, stack):
     alarms = emulator.client("cloudwatch").describe_alarms(AlarmNamePrefix="access-entry-guard-")["MetricAlarms"]
 
-    assert len(alarms) == 11
+    assert len(alarms) == 12
     for alarm in alarms:
         assert alarm["AlarmDescription"].startswith(("For chat. ", "For on-call. ")), alarm["AlarmName"]
         assert alarm["AlarmActions"] == [stack.outputs["AlarmTopic"]]
@@ -291,6 +323,20 @@ def test_what_two_sweeps_could_not_see_alarms_whatever_events_saw(emulator, stac
     assert (alarm["Statistic"], alarm["Period"]) == ("Maximum", 3600)
     assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (2, 47)
     assert "two sweeps of about the last two days" in alarm["AlarmDescription"]
+
+
+def test_the_dashboards_search_takes_every_namespace_that_the_template_takes(plain):
+    """In a search expression a namespace with anything but letters and digits has to be in double quotes (CloudWatch User
+    Guide, "CloudWatch search expression syntax"), which are escaped in the dashboard's JSON."""
+    body, _ = plain["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    namespace = "Team A/Access: #1"
+    assert re.fullmatch(plain["Parameters"]["MetricNamespace"]["AllowedPattern"], namespace)
+
+    widgets = json.loads(body.replace("${MetricNamespace}", namespace))["widgets"]
+
+    metrics = [m for widget in widgets for m in widget["properties"].get("metrics", [])]
+    searches = [m[0]["expression"] for m in metrics if isinstance(m[0], dict)]
+    assert searches and all(f'{{"{namespace}",ClusterName,Region}}' in search for search in searches)
 
 
 def test_the_dashboard_is_well_formed(emulator, stack):
@@ -320,6 +366,9 @@ def test_every_option_deploys_at_once(emulator, stack):
         EndpointUrl="",
     )
 
+    # Room for the event and Lambda's own words in the 256 KB that a topic and an event bus take.
+    function = emulator.client("lambda").get_function_configuration(FunctionName="access-entry-guard")
+    assert function["Environment"]["Variables"]["MAX_REPORT_KB"] == "200"
     assert {"EventQueue", "EventQueueMapping", "AlarmSubscription", "FailedInvocationsPolicy"} <= set(stack.resources())
     assert "RuleMayInvoke" not in stack.resources()
     (target,) = emulator.client("events").list_targets_by_rule(Rule="access-entry-guard-role-events")["Targets"]

@@ -98,6 +98,8 @@ TAIL = {"since", "follow", "format", "filter-pattern"}
 @pytest.mark.parametrize("words", commands("aws"), ids=" ".join)
 def test_every_aws_command_is_one_that_the_service_knows(words):
     service, operation = words[1:3]
+    if (service, operation) == ("configure", "set"):
+        return check({words[3]}, {"tcp_keepalive"})
     options = {word[2:] for word in words if word.startswith("--")}
     if (service, operation) == ("logs", "tail"):
         return check(options, TAIL)
@@ -109,6 +111,16 @@ def test_every_aws_command_is_one_that_the_service_knows(words):
 def check(options: set[str], known: set[str]):
     # A Boolean may be switched off.
     assert {option for option in options if option.removeprefix("no-") not in known | OF_THE_CLI} == set()
+
+
+def test_a_deployment_by_sam_names_the_stack_and_leaves_no_file_that_a_later_one_applies():
+    """SAM's own name for a stack would be sam-app, and what it saves brings Mode=observe back at the next upgrade."""
+    mentioned = [words for words in commands("sam") if words[1:2] == ["deploy"]]
+    complete = [words for words in mentioned if "--capabilities" in words]
+
+    assert len(complete) == 3
+    assert all(words[2:4] == ["--stack-name", "access-entry-guard"] for words in complete)
+    assert not [words for words in mentioned if {"--guided", "-g", "--save-params"} & set(words)]
 
 
 def test_every_make_target_is_there():

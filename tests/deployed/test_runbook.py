@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,31 @@ def test_a_record_of_a_failed_invocation_is_handed_in_whatever_its_cause(emulato
     assert cluster.entry(role)["createdAt"] >= role["CreateDate"], "it was repaired"
     counted = emulator.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
     assert counted["ApproximateNumberOfMessages"] == counted["ApproximateNumberOfMessagesNotVisible"] == "0"
+
+
+def test_the_cli_keeps_a_connection_alive_if_it_is_told_to(tmp_path):
+    """The setting that the README names does what it says: the kernel's keep-alive timer runs while the CLI waits."""
+
+    def timer_with(config: str) -> str:
+        (tmp_path / "config").write_text(f"[default]\n{config}\n")
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            env = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "unused", "AWS_CONFIG_FILE": tmp_path / "config"}
+            command = [Path(sys.executable).with_name("aws"), "--endpoint-url", f"http://127.0.0.1:{port}"]
+            command += ["lambda", "invoke", "--region", "us-east-1", "--function-name", "f", "--cli-read-timeout", "0", "out"]
+            waiting = subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.DEVNULL)
+            server.settimeout(60)
+            connection, (_, its_port) = server.accept()
+            with connection:
+                connection.recv(1)
+                rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+                (timer,) = [row[5] for row in rows if row[1].endswith(f":{its_port:04X}") and row[2].endswith(f":{port:04X}")]
+                waiting.kill()
+                waiting.wait()
+            return timer.split(":")[0]
+
+    assert "`aws configure set tcp_keepalive true`" in README
+    assert (timer_with(""), timer_with("tcp_keepalive = true")) == ("00", "02")
 
 
 def test_no_command_of_the_readme_takes_the_ledgers_policy_away_or_writes_a_row():

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from emulator import ACCOUNT
-from stack import PROJECT
+from package import with_code_at
+from stack import BUCKET, PROJECT, TEMPLATE
 from test_tools import needs
 from world import Cluster, create_role, creation_event, recreate_role
 
@@ -69,6 +70,24 @@ def test_rule_and_schedule_can_be_turned_off_and_on_and_are_then_as_before(emula
 
     assert paused == ("DISABLED", "DISABLED")
     assert (schedule(), rule()) == (before, "ENABLED")
+
+
+def test_a_later_version_by_cloudformation_keeps_every_parameter(emulator, stack, run):
+    """CloudFormation takes the template's default for a parameter that an update does not name: here Mode=repair."""
+    functions = emulator.client("lambda")
+    stack.deploy(SettleSeconds="7", Mode="observe")
+    before = functions.get_function_configuration(FunctionName="access-entry-guard")["Environment"]
+    (later,) = [b for b in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "update-stack --" in b]
+    template = TEMPLATE.read_text().replace("Execution role of Access Entry Guard", "Another version")
+    emulator.client("s3").put_object(Bucket=BUCKET, Key="later.yaml", Body=with_code_at(template, f"s3://{BUCKET}/bootstrap.zip"))
+
+    run(f"URL={emulator.url}/{BUCKET}/later.yaml\n{later}")
+    emulator.client("cloudformation").get_waiter("stack_update_complete").wait(StackName="access-entry-guard")
+
+    assert emulator.client("iam").get_role(RoleName="access-entry-guard")["Role"]["Description"] == "Another version"
+    assert functions.get_function_configuration(FunctionName="access-entry-guard")["Environment"] == before
+    assert before["Variables"]["MODE"] == "observe"
+    stack.deploy(SettleSeconds="0")
 
 
 def failed(event: dict, **members) -> dict:

@@ -73,7 +73,8 @@ def test_rule_and_schedule_can_be_turned_off_and_on_and_are_then_as_before(emula
 
 
 def test_a_later_version_by_cloudformation_keeps_every_parameter(emulator, stack, run):
-    """CloudFormation takes the template's default for a parameter that an update does not name: here Mode=repair."""
+    """CloudFormation takes the template's default for a parameter that an update does not name, here Mode=repair
+    (CloudFormation API Reference, "Parameter")."""
     functions = emulator.client("lambda")
     stack.deploy(SettleSeconds="7", Mode="observe")
     before = functions.get_function_configuration(FunctionName="access-entry-guard")["Environment"]

@@ -3,7 +3,10 @@
 import pytest
 
 from emulator import Emulator
-from stack import Stack
+from stack import TEMPLATE, Stack
+
+# In tests/tools, which `stack` has put into the path.
+from package import with_code_at, without_transform
 
 
 @pytest.fixture(scope="module")
@@ -16,3 +19,9 @@ def emulator():
 def stack(emulator):
     """The stack with the template's defaults, but for the settling time, which nobody wants to wait out here."""
     return Stack(emulator).deploy(SettleSeconds="0")
+
+
+@pytest.fixture(scope="module")
+def plain() -> dict:
+    """The template as CloudFormation sees it after the SAM transform."""
+    return without_transform(with_code_at(TEMPLATE.read_text(), "s3://bucket/bootstrap.zip"))

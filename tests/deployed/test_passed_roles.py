@@ -13,9 +13,6 @@ import pytest
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 from botocore.session import Session
 
-from package import with_code_at, without_transform
-from stack import TEMPLATE
-
 SESSION = Session()
 
 # The operations that an action admits, where they have not its name (Service Authorization Reference).
@@ -56,10 +53,9 @@ COULD_USE_IT = [
 
 
 @pytest.fixture(scope="module")
-def statements() -> list[dict]:
+def statements(plain) -> list[dict]:
     """The statements of the function's role with every option of the template, its conditions not decided."""
-    template = without_transform(with_code_at(TEMPLATE.read_text(), "s3://bucket/bootstrap.zip"))
-    (policy,) = template["Resources"]["GuardRole"]["Properties"]["Policies"]
+    (policy,) = plain["Resources"]["GuardRole"]["Properties"]["Policies"]
     return [found for statement in policy["PolicyDocument"]["Statement"] for found in either(statement)]
 
 

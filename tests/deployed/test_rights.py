@@ -11,8 +11,7 @@ import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from iam import decide
-from package import with_code_at, without_transform
-from stack import PROJECT, TEMPLATE
+from stack import PROJECT
 
 README = (PROJECT / "README.md").read_text()
 OURS = "us-east-1:111122223333"
@@ -70,8 +69,8 @@ WITH_A_KEY = {"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt"
 
 
 @pytest.fixture(scope="module")
-def resources() -> dict[str, dict]:
-    return without_transform(with_code_at(TEMPLATE.read_text(), "s3://bucket/bootstrap.zip"))["Resources"]
+def resources(plain) -> dict[str, dict]:
+    return plain["Resources"]
 
 
 def chapter(heading: str) -> str:

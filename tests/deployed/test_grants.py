@@ -151,10 +151,11 @@ def test_the_types_of_the_policy_are_those_of_the_code(policies):
             assert set(condition["eks:accessEntryType"]) == code
 
 
-def test_roles_are_passed_to_eks_only(policies):
+def test_roles_are_passed_to_eks_and_ec2_only(policies):
     ask = functools.partial(decide, policies["true"], "iam:PassRole")
     assert ask(ROLE, iam__PassedToService="eks.amazonaws.com") == "Allow"
-    assert ask(ROLE, iam__PassedToService="ec2.amazonaws.com") == "ImplicitDeny"
+    assert ask(ROLE, iam__PassedToService="ec2.amazonaws.com") == "Allow"
+    assert ask(ROLE, iam__PassedToService="lambda.amazonaws.com") == "ImplicitDeny"
     assert ask(ROLE) == "ImplicitDeny"
 
 

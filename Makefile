@@ -175,7 +175,7 @@ live-test: $(VENV_READY) ## Prove it in a sandbox account: CLUSTER=name REGION=i
 	@PYTHONDONTWRITEBYTECODE=1 $(LIVE_PYTHON) tests/live/live_test.py --cluster '$(CLUSTER)' --region '$(REGION)' \
 	  --sandbox '$(SANDBOX)' --function '$(FUNCTION)' --function-region '$(FUNCTION_REGION)' --alias '$(ALIAS)' \
 	  $(if $(INVOKE),--invoke) $(if $(APPROVE),--approve) $(if $(NODE),--node) $(if $(TIMEOUT),--timeout '$(TIMEOUT)') \
-	  $(if $(OBSERVE),--observe '$(OBSERVE)') --boundary '$(BOUNDARY)'
+	  $(if $(OBSERVE),--observe '$(OBSERVE)') --boundary '$(BOUNDARY)' --operator '$(OPERATOR)'
 
 clean: ## Remove what was built and installed here
 	cargo clean

@@ -339,7 +339,13 @@ impl World {
         if self.habits.privileged_grants_refused && is_privileged {
             return Err(self.denied_by_identity_policy(Service::Eks, "eks:CreateAccessEntry"));
         }
-        let pass = Question { action: "iam:PassRole", resource: Some(&new.principal_arn), ..Question::default() };
+        // [AWS-23]
+        let pass = Question {
+            action: "iam:PassRole",
+            resource: Some(&new.principal_arn),
+            context: [("iam:passedtoservice", "ec2.amazonaws.com".to_owned())].into(),
+            ..Question::default()
+        };
         if kind != "STANDARD" && !(self.habits.may_pass_roles && self.caller_may(&pass)) {
             return Err(self.no_permission(Service::Eks, "iam:PassRole", &new.principal_arn));
         }

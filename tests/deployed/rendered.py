@@ -1,7 +1,7 @@
 """The policies of the template as CloudFormation would make them, for any parameters, Region and partition.
 
-The emulator deploys into one partition only, and takes seconds for each set of parameters. A test holds what is rendered
-here to what the emulator deployed.
+The emulator deploys into one partition only, and takes seconds for each set of parameters. A test compares what is
+rendered here with what the emulator deployed.
 """
 
 import functools

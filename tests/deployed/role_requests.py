@@ -1,7 +1,7 @@
 """What the function's role asks of IAM: each request with its resource and the condition keys that AWS puts into it.
 
-Which keys a request may carry is in the Service Authorization Reference, and the evaluator refuses others. What is in no
-data set stands in FACTS, with the title of AWS's document that says so.
+The Service Authorization Reference lists the keys that a request may carry, and the evaluator refuses others. What no
+data set holds stands in FACTS, with the title of AWS's document that says so.
 """
 
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ EKS_REFERENCE = (
 VIA_SERVICE = 'AWS KMS Developer Guide, "AWS KMS condition keys", kms:ViaService'
 
 FACTS = {
-    # The same table gives eks.amazonaws.com for CreateNodegroup, CreateFargateProfile, CreateAddon and CreateCapability.
+    # The same table gives eks.amazonaws.com for CreateNodegroup, CreateFargateProfile and CreateAddon.
     "iam:PassedToService of CreateAccessEntry": Fact(("ec2.amazonaws.com",), EKS_REFERENCE),
     "iam:PassedToService of CreateAccessEntry in China": Fact(
         ("ec2.amazonaws.com", "ec2.amazonaws.com.cn"),

@@ -1,7 +1,7 @@
 """What the policies let through and what they refuse, as an evaluator that this project did not write decides it.
 
-Each request is one that AWS authorizes when the function, Lambda on its behalf, an operator or a stranger acts. A request
-that is not here is refused too: `test_grants.py` holds the allowed actions to the calls of the code.
+Each request is one that AWS authorizes when the function, Lambda on its behalf, an operator or a stranger acts.
+`test_grants.py` holds the list of allowed actions to the calls of the code.
 """
 
 import pytest

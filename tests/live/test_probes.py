@@ -1,4 +1,4 @@
-"""Probes of what the AWS on loopback ports does not have: a node group, a queue in front of the function, a destination."""
+"""Probes of what the AWS on loopback ports does not have: a node group, a queue of events, a destination."""
 
 from types import SimpleNamespace
 
@@ -36,7 +36,9 @@ def test_the_tags_of_a_managed_node_groups_entry_are_told(account):
     tags = {"aws:eks:managed": "true"}
     account.eks_stub.add_response("list_nodegroups", {"nodegroups": ["one", "two"]}, {"clusterName": "prod"})
     account.eks_stub.add_response("describe_nodegroup", group, {"clusterName": "prod", "nodegroupName": "one"})
-    account.eks_stub.add_response("describe_access_entry", {"accessEntry": {"tags": tags}}, {"clusterName": "prod", "principalArn": NODE_ROLE})
+    account.eks_stub.add_response(
+        "describe_access_entry", {"accessEntry": {"tags": tags}}, {"clusterName": "prod", "principalArn": NODE_ROLE}
+    )
 
     assert probes.node_group_tags(account) == f"{tags} (node group one)"
 
@@ -51,7 +53,9 @@ def test_without_a_queue_there_is_nothing_to_redrive_to(account):
     sqs, stubber = stubbed("sqs")
     stubber.add_client_error("get_queue_url", "AWS.SimpleQueueService.NonExistentQueue")
 
-    assert probes.redrive(account, "arn:aws:iam::111122223333:role/operator", sqs).startswith("not asked: the stack has no")
+    assert probes.redrive(account, "arn:aws:iam::111122223333:role/operator", sqs).startswith(
+        "not asked: the stack has no"
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,14 +67,18 @@ def test_the_operators_role_starts_a_redrive(account, monkeypatch, refusal, answ
     sqs, stubber = stubbed("sqs")
     theirs, their_stub = stubbed("sqs")
     stubber.add_response("get_queue_url", {"QueueUrl": QUEUE}, {"QueueName": "access-entry-guard-events"})
-    stubber.add_response("get_queue_attributes", {"Attributes": {"QueueArn": ARN}}, {"QueueUrl": QUEUE, "AttributeNames": ["QueueArn"]})
+    stubber.add_response(
+        "get_queue_attributes", {"Attributes": {"QueueArn": ARN}}, {"QueueUrl": QUEUE, "AttributeNames": ["QueueArn"]}
+    )
     keys = {"AccessKeyId": "ASIAEXAMPLEEXAMPLE", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": 0}
     account.sts_stub.add_response("assume_role", {"Credentials": keys}, {"RoleArn": operator, "RoleSessionName": ANY})
     source = "arn:aws:sqs:us-east-1:111122223333:access-entry-guard-undelivered-events"
     if refusal:
         their_stub.add_client_error("start_message_move_task", refusal)
     else:
-        their_stub.add_response("start_message_move_task", {"TaskHandle": "h"}, {"SourceArn": source, "DestinationArn": ARN})
+        their_stub.add_response(
+            "start_message_move_task", {"TaskHandle": "h"}, {"SourceArn": source, "DestinationArn": ARN}
+        )
         done = {"Results": [{"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 0}]}
         their_stub.add_response("list_message_move_tasks", done, {"SourceArn": source, "MaxResults": 1})
     monkeypatch.setattr(probes, "session_client", lambda *_: theirs)
@@ -81,7 +89,10 @@ def test_the_operators_role_starts_a_redrive(account, monkeypatch, refusal, answ
 @pytest.mark.parametrize(
     ("bus", "answer"),
     [
-        ("arn:aws:events:us-east-1:444455556666:event-bus/reports", "in the last day 3 deliveries failed, with 12 invocations"),
+        (
+            "arn:aws:events:us-east-1:444455556666:event-bus/reports",
+            "in the last day 3 deliveries failed, with 12 invocations",
+        ),
         ("arn:aws:events:us-east-1:111122223333:event-bus/reports", "not asked"),
         ("arn:aws:sqs:us-east-1:444455556666:reports", "not asked"),
     ],
@@ -90,7 +101,9 @@ def test_a_bus_of_another_account_is_looked_at_if_it_is_the_destination(account,
     functions, stubber = stubbed("lambda")
     metrics, counts = stubbed("cloudwatch")
     config = {"DestinationConfig": {"OnSuccess": {"Destination": bus}}}
-    stubber.add_response("get_function_event_invoke_config", config, {"FunctionName": "access-entry-guard", "Qualifier": "events"})
+    stubber.add_response(
+        "get_function_event_invoke_config", config, {"FunctionName": "access-entry-guard", "Qualifier": "events"}
+    )
     for total in (3.0, 12.0):
         counts.add_response("get_metric_statistics", {"Datapoints": [{"Sum": total}]})
 

@@ -1,6 +1,7 @@
 """An IAM policy evaluator that this project did not write: @cloud-copilot/iam-simulate, run by Node.
 
-`make evaluator` installs it, and Node too if the machine has none. Without it the tests that need it are skipped with
+It is under the AGPL, runs as a program of its own, and is no part of what is built or deployed. `make evaluator` installs
+it, and Node too if the machine has none. Without it the tests that need it are skipped with
 NOT RUN and that command; with CI=true in the environment they fail instead.
 """
 

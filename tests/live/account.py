@@ -47,6 +47,15 @@ class Account:
         once = Config(read_timeout=910, retries={"total_max_attempts": 1})
         self._lambda = boto3.client("lambda", region_name=self.function_region, config=once)
 
+    @property
+    def function_name(self) -> str:
+        """The function's name without what an ARN has before and behind it."""
+        return self.function.split(":")[6 if self.function.startswith("arn:") else 0]
+
+    def client(self, service: str):
+        """A client of the caller's in the function's Region."""
+        return boto3.client(service, region_name=self.function_region, config=Config(retries={"mode": "standard"}))
+
     def policy_arn(self, name: str) -> str:
         return f"arn:{self.partition}:eks::aws:cluster-access-policy/{name}"
 
@@ -84,9 +93,8 @@ class Account:
 
     def log_lines(self, since: float, **members: str) -> list[tuple[float, dict]]:
         """What the function wrote since a moment with these members, oldest first: when, and the line."""
-        name = self.function.split(":")[6 if self.function.startswith("arn:") else 0]
         pages = self._logs.get_paginator("filter_log_events").paginate(
-            logGroupName=f"/aws/lambda/{name}",
+            logGroupName=f"/aws/lambda/{self.function_name}",
             startTime=int(since * 1000),
             filterPattern="{ " + " && ".join(f'$.{key} = "{value}"' for key, value in members.items()) + " }",
         )

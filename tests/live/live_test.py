@@ -79,6 +79,7 @@ def parse() -> argparse.Namespace:
     option("--node", action="store_true", help="have a node's entry repaired as well; needs iam:PassRole")
     option("--timeout", type=float, default=1200, metavar="SECONDS", help="for the repair (%(default)s)")
     option("--observe", type=float, default=20, metavar="SECONDS", help="to watch what may still change (%(default)s)")
+    option("--operator", default="", metavar="ARN", help="the role of OperatorRoleArn, to start a redrive with")
     option("--boundary", default="", metavar="ARN", help="permissions boundary for the roles that are made")
     arguments = parser.parse_args()
     if not arguments.cluster or not arguments.region:

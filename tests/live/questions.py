@@ -4,8 +4,9 @@ No answer here decides whether the proof succeeds: the function is built to be s
 be asked is answered with the reason.
 """
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
+import probes
 from account import Account
 from door import Door
 from made import Made, words_of
@@ -33,7 +34,7 @@ class Seen:
         """Notes what `ask` answers, or why it could not be asked."""
         try:
             self.note(question, ask())
-        except (ClientError, NotInTime) as problem:
+        except (BotoCoreError, ClientError, NotInTime) as problem:
             self.note(question, f"not seen: {problem}")
 
 
@@ -72,6 +73,7 @@ def missing_pass_role(account: Account, made: Made, probe: Subject, taken: Subje
         seen.ask(question, lambda kind=kind: created(kind))
     question = "And one of type EC2_LINUX, where the role has an entry already?"
     seen.ask(question, lambda: answer_to(eks, taken.key() | {"type": "EC2_LINUX"}))
+    probes.passing(account, probe, eks, seen)
 
 
 def policies_of_a_node_entry(subject: Subject) -> str:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+import probes
 import questions
 from account import VIEW_POLICY, Account, FunctionFailed, Refused
+from consequences import consequence_of
 from door import PATH, Door
 from made import Made
 from patience import NotInTime, Stopwatch, until
@@ -84,6 +86,7 @@ class Story:
         self.group = subject("group", policies=[view], groups=[run])
         self.node = subject("node", type="EC2_LINUX") if given.node else None
         self.probe = subject("probe")
+        self.scratch = subject("scratch")
         self.people = [self.group, self.plain]
         self.subjects = self.people + ([self.node] if self.node else [])
 
@@ -133,18 +136,33 @@ class Story:
             questions.missing_pass_role(self.account, self.made, self.probe, plain, self.seen)
         except (ClientError, NotInTime) as problem:
             self.seen.note("What is a missing iam:PassRole answered?", f"not seen: {problem}")
+        try:
+            probes.ask_about_an_entry(self.scratch, self.seen)
+        except (ClientError, NotInTime) as problem:
+            self.seen.note(probes.TAGS_AT_ONCE, f"not seen: {problem}")
+        self.ask_about_the_stack()
         if self.node:
             question = "What is ListAssociatedAccessPolicies of an EC2_LINUX entry answered?"
             ask(question, lambda: questions.policies_of_a_node_entry(self.node))
 
+    def ask_about_the_stack(self):
+        """What can only be looked at where it is deployed: a node group, a queue, a destination."""
+        ask, account = self.seen.ask, self.account
+        ask(probes.NODE_GROUP_TAGS, lambda: probes.node_group_tags(account))
+        ask(probes.REDRIVE, lambda: probes.redrive(account, self.given.operator, account.client("sqs")))
+        look = account.client("lambda"), account.client("cloudwatch")
+        ask(probes.FOREIGN_BUS, lambda: probes.foreign_bus(account, *look))
+
     def recreate(self):
         """The fault: same names, new IDs. They are refused, with credentials that STS vouches for."""
         self.under_repair = True
+        before = self.group.assume()
         for subject in self.subjects:
             old = subject.role["RoleId"]
             subject.recreate_role()
             self.say(f"Recreated {subject.role_name}: {old} is now {subject.role['RoleId']}.")
         self.since_recreation = Stopwatch()
+        self.seen.ask(probes.OLD_SESSION, lambda: probes.old_session(self.account, before))
         self.credentials = {subject: subject.assume() for subject in self.people}
         for subject, credentials in self.credentials.items():
             self.be_refused(subject, credentials)
@@ -294,7 +312,7 @@ class Story:
         if self.seen.answers:
             tell("\nWhat AWS does not document, as seen here:")
             for question, answer in self.seen.answers.items():
-                tell(f"  {question}\n    {answer}")
+                tell(f"  {question}\n    {answer}\n    {consequence_of(question)}")
             tell("")
 
     def has_made(self) -> bool:

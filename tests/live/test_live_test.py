@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import probes
 from running import ACCOUNT
 from sandbox import REGION
 from subject import TAG
@@ -164,7 +165,7 @@ def test_what_cannot_be_removed_is_listed_with_its_command(aws):
     after = said[said.index("Could not be removed") :]
     left = aws.do("left")
     roles = [name for name in left["roles"] if name.startswith("access-entry-guard-live-test-")]
-    assert len(roles) == 3 and left["entries"] == []
+    assert len(roles) == 4 and left["entries"] == []
     assert [line.strip() for line in after.splitlines() if "aws iam delete-role " in line] == [
         f"aws iam delete-role --role-name {name}" for name in sorted(roles, key=lambda name: after.index(name))
     ]
@@ -218,6 +219,17 @@ def test_the_open_questions_are_answered_as_the_world_is(aws, waiting):
     question = "What is ListAssociatedAccessPolicies of an EC2_LINUX entry answered?"
     assert ordinary[question].startswith("InvalidParameterException")
     assert ordinary["How long after its deletion is an entry's creation refused?"] == "not at all: accepted at once"
+    assert ordinary[probes.PASSED_TO_EC2] == "yes"
+    assert ordinary[probes.PASSED_TO_EKS] == "no: AccessDeniedException for iam:PassRole"
+    assert ordinary[probes.GONE_WITH_KEYS].startswith("no")
+    assert ordinary[probes.TAGS_AT_ONCE] == "in the answer to the creation: yes; in a read: yes"
+    assert ordinary[probes.DATES].startswith("the role's has 0 microseconds")
+    assert ordinary[probes.ASSOCIATED_TWICE].startswith("modifiedAt ")
+    assert ordinary[probes.TWO_AT_ONCE] == "answered accepted and accepted; 2 of 2 are listed"
+    assert ordinary[probes.DELETED_STILL_SHOWN] == "not at all"
+    assert ordinary[probes.ANOTHER_ARN] == "yes"
+    assert ordinary[probes.OLD_SESSION] == "no: InvalidClientTokenId"
+    assert ordinary[probes.REDRIVE] == "not asked: OPERATOR names no role"
 
 
 def test_the_open_questions_are_answered_otherwise_in_another_world(aws):
@@ -226,6 +238,7 @@ def test_the_open_questions_are_answered_otherwise_in_another_world(aws):
 
     other = answers(aws.live_test(*SANDBOX, "--invoke"))
 
+    assert other[probes.ANOTHER_ARN] == "yes", "its creation is repeated until the deletion has settled"
     assert other["And one by a caller without any permission?"].startswith("ResourceInUseException")
     assert other["And one of type EC2_LINUX, where the role has an entry already?"].startswith("ResourceInUseException")
     assert other["How long is a new role an invalid principal?"] == "not at all"
@@ -238,5 +251,7 @@ def answers(outcome: tuple[int, str]) -> dict[str, str]:
     status, said = outcome
     assert status == 0, said
     lines = said[said.index("What AWS does not document") :].splitlines()[1:]
-    pairs = lines[: lines.index("")]
-    return {question.strip(): answer.strip() for question, answer in zip(pairs[::2], pairs[1::2], strict=True)}
+    told = lines[: lines.index("")]
+    triples = list(zip(told[::3], told[1::3], told[2::3], strict=True))
+    assert [question for question, _, consequence in triples if "[AWS-" not in consequence] == []
+    return {question.strip(): answer.strip() for question, answer, _ in triples}

@@ -1,4 +1,4 @@
-//! CloudWatch: every datum is kept as it came, and summed when asked. The documented limits are enforced.
+//! CloudWatch: every datum is kept as it came, and summed when asked. The documented limits are enforced. [AWS-72]
 
 use std::collections::BTreeMap;
 

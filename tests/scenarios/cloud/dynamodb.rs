@@ -19,7 +19,7 @@ use expression::Expression;
 /// An item in the wire's form.
 pub type Item = Map<String, Value>;
 
-/// The largest item, in bytes.
+/// The largest item, in bytes. [AWS-67]
 const LARGEST_ITEM: usize = 400 * 1024;
 
 /// The longest name of an attribute.

@@ -33,6 +33,7 @@ pub(super) fn answer(
     }
 }
 
+/// [AWS-18]
 fn list_clusters(world: &World, region: &str, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&["maxResults", "nextToken", "include"])?;
     let include = parameters.texts("include")?.unwrap_or_default();
@@ -248,7 +249,7 @@ fn policy_json(policy: &Policy, at: OffsetDateTime) -> Value {
     })
 }
 
-/// Seconds with their milliseconds as a fraction, as EKS writes moments.
+/// Seconds with their milliseconds as a fraction, as EKS writes moments. [AWS-5]
 fn epoch_seconds(at: OffsetDateTime) -> Value {
     let ms = i32::try_from(at.unix_timestamp_nanos() / 1_000_000 % 1000).expect("below 1000");
     let seconds = i32::try_from(at.unix_timestamp()).expect("before 2038");

@@ -18,7 +18,7 @@ use super::world::{Cluster, World};
 pub struct Entry {
     /// The principal, exactly as the entry was created.
     pub principal_arn: String,
-    /// Ends with a UUID that every creation has afresh.
+    /// Ends with a UUID that every creation has afresh. [AWS-6]
     pub arn: String,
     /// `STANDARD`, `EC2_LINUX` …
     pub kind: String,
@@ -34,7 +34,7 @@ pub struct Entry {
     pub created_at: OffsetDateTime,
     /// To the millisecond.
     pub modified_at: OffsetDateTime,
-    /// The unique ID of the principal when the entry was created. Hidden from every API.
+    /// The unique ID of the principal when the entry was created. Hidden from every API. [AWS-1]
     pub bound_to: String,
 }
 
@@ -83,7 +83,7 @@ const NO_MODE: &str =
 const STANDARD_ONLY: &str = r#"This operation can only be performed on Access Entries with a type of "STANDARD"."#;
 
 impl World {
-    /// `CreateAccessEntry`.
+    /// `CreateAccessEntry`. [AWS-25] [AWS-31] [AWS-32] [AWS-42]
     pub fn create_entry(
         &mut self,
         region: &str,
@@ -148,7 +148,7 @@ impl World {
         Ok(entry)
     }
 
-    /// `UpdateAccessEntry`: replaces user name and groups where given. The binding stays as it is.
+    /// `UpdateAccessEntry`: replaces user name and groups where given. The binding stays as it is. [AWS-3] [AWS-48]
     pub fn update_entry(
         &mut self,
         region: &str,
@@ -179,7 +179,7 @@ impl World {
         })
     }
 
-    /// `TagResource` on an entry.
+    /// `TagResource` on an entry. [AWS-38] [AWS-40]
     pub fn tag_entry(
         &mut self,
         region: &str,
@@ -197,7 +197,7 @@ impl World {
         })
     }
 
-    /// `DeleteAccessEntry`: the entry and its associations go; the name stays taken while the deletion settles.
+    /// `DeleteAccessEntry`: the entry and its associations go; the name stays taken while the deletion settles. [AWS-44]
     pub fn delete_entry(&mut self, region: &str, cluster: &str, principal_arn: &str) -> Result<Entry, Refusal> {
         self.with_entries(region, cluster)?;
         let now = self.now;
@@ -207,7 +207,7 @@ impl World {
         Ok(entry)
     }
 
-    /// `AssociateAccessPolicy`: an upsert of the scope.
+    /// `AssociateAccessPolicy`: an upsert of the scope. [AWS-11] [AWS-35]
     pub fn associate_policy(
         &mut self,
         region: &str,
@@ -244,7 +244,7 @@ impl World {
         .map(drop)
     }
 
-    /// `DisassociateAccessPolicy`.
+    /// `DisassociateAccessPolicy`. [AWS-47]
     pub fn disassociate_policy(
         &mut self,
         region: &str,
@@ -263,7 +263,7 @@ impl World {
         .map(drop)
     }
 
-    /// The entry of a principal as reads show it, which may be late.
+    /// The entry of a principal as reads show it, which may be late. [AWS-11] [AWS-15] [AWS-20]
     pub fn read_entry(&mut self, region: &str, cluster: &str, principal_arn: &str) -> Result<&Entry, Refusal> {
         self.with_entries(region, cluster)?;
         let (now, habits) = (self.now, self.habits.clone());
@@ -283,7 +283,7 @@ impl World {
         Ok(&entry.policies)
     }
 
-    /// A cluster that exists and can have access entries.
+    /// A cluster that exists and can have access entries. [AWS-16] [AWS-18] [AWS-19] [AWS-20]
     pub(super) fn with_entries(&mut self, region: &str, name: &str) -> Result<&mut Cluster, Refusal> {
         let cluster = self
             .clusters
@@ -302,6 +302,7 @@ impl World {
         }
     }
 
+    /// Changes an entry that is there; `modified_at` moves if anything has changed. [AWS-4] [AWS-20]
     fn change_entry(
         &mut self,
         region: &str,
@@ -320,7 +321,7 @@ impl World {
         Ok(entry.clone())
     }
 
-    /// The permissions that a creation needs: its own, that to tag, that to pass a node's role.
+    /// The permissions that a creation needs: its own, that to tag, that to pass a node's role. [AWS-24] [AWS-38]
     fn check_may_create(&self, region: &str, cluster: &str, new: &NewEntry) -> Result<(), Refusal> {
         let arn = format!("arn:{}:eks:{region}:{}:cluster/{cluster}", self.partition, self.account);
         let kind = new.kind.as_deref().unwrap_or("STANDARD");
@@ -339,13 +340,20 @@ impl World {
         if self.habits.privileged_grants_refused && is_privileged {
             return Err(self.denied_by_identity_policy(Service::Eks, "eks:CreateAccessEntry"));
         }
-        let pass = Question { action: "iam:PassRole", resource: Some(&new.principal_arn), ..Question::default() };
+        // [AWS-23]
+        let pass = Question {
+            action: "iam:PassRole",
+            resource: Some(&new.principal_arn),
+            context: [("iam:passedtoservice", "ec2.amazonaws.com".to_owned())].into(),
+            ..Question::default()
+        };
         if kind != "STANDARD" && !(self.habits.may_pass_roles && self.caller_may(&pass)) {
             return Err(self.no_permission(Service::Eks, "iam:PassRole", &new.principal_arn));
         }
         Ok(())
     }
 
+    /// Whether an entry can be created for a principal. [AWS-13] [AWS-26]
     fn check_free(&mut self, region: &str, cluster: &str, principal_arn: &str) -> Result<(), Refusal> {
         let settled = self.now - self.habits.deletion_settles_for;
         let cluster = self.cluster(region, cluster);
@@ -356,7 +364,7 @@ impl World {
         Ok(())
     }
 
-    /// The unique ID of a principal, as EKS has learnt of it.
+    /// The unique ID of a principal, as EKS has learnt of it. [AWS-8] [AWS-12] [AWS-14]
     fn resolve(&self, arn: &str, principal: &Principal) -> Result<String, Refusal> {
         let unknown =
             || Refusal::invalid_parameter("The specified principalArn is invalid: invalid principal.".to_owned());
@@ -372,6 +380,7 @@ impl World {
     }
 }
 
+/// Refuses access policies of entries that have none. [AWS-34]
 fn check_has_policies(entry: &Entry, ec2_too: bool) -> Result<(), Refusal> {
     match entry.kind.as_str() {
         "STANDARD" => Ok(()),

@@ -17,7 +17,7 @@ use super::parameters::Parameters;
 use super::refusal::Refusal;
 use super::world::{Role, World};
 
-/// What RFC 3986 lets stand; IAM encodes the rest of a policy document.
+/// What RFC 3986 lets stand; IAM encodes the rest of a policy document. [AWS-22]
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A moment at which a role of a name came (or went).
@@ -29,7 +29,7 @@ pub(super) struct RoleChange {
 }
 
 impl World {
-    /// Creates a role, as `CreateRole` does.
+    /// Creates a role, as `CreateRole` does. [AWS-2] [AWS-9]
     ///
     /// # Panics
     /// If the name is taken, in whatever case and under whatever path: `EntityAlreadyExists`.

@@ -1,4 +1,5 @@
 //! The judge: who may really enter a cluster. As EKS decides it, by role ID and ARN together, and as no API shows it.
+//! [AWS-1] [AWS-8]
 
 use super::Cloud;
 use super::entries::Policy;

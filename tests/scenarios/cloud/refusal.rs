@@ -44,7 +44,7 @@ impl Refusal {
         Self::new(400, "ValidationException", message)
     }
 
-    /// Too many requests.
+    /// Too many requests. [AWS-21]
     pub fn throttled(service: Service) -> Self {
         let (status, code) = match service {
             Service::Eks => (429, "ThrottlingException"),
@@ -55,7 +55,7 @@ impl Refusal {
         Self::new(status, code, "Rate exceeded")
     }
 
-    /// The caller may not do this.
+    /// The caller may not do this. [AWS-21]
     pub fn denied(service: Service, message: impl Into<String>) -> Self {
         let (status, code) = match service {
             Service::Eks | Service::Account => (403, "AccessDeniedException"),
@@ -78,7 +78,7 @@ impl Refusal {
         Self::new(status, code, "Internal server error")
     }
 
-    /// What a Region that is not enabled for the account answers to its credentials.
+    /// What a Region that is not enabled for the account answers to its credentials. [AWS-70]
     pub fn region_not_enabled(service: Service) -> Self {
         let code = if service == Service::CloudWatch { "InvalidClientTokenId" } else { "UnrecognizedClientException" };
         let status = if matches!(service, Service::DynamoDb | Service::Logs) { 400 } else { 403 };

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use super::entries::Policy;
 use super::refusal::Refusal;
 
-/// The types an access entry can have.
+/// The types an access entry can have. [AWS-30]
 pub const TYPES: [&str; 7] =
     ["STANDARD", "FARGATE_LINUX", "EC2_LINUX", "EC2_WINDOWS", "EC2", "HYBRID_LINUX", "HYPERPOD_LINUX"];
 
-/// How a user name or group of a `STANDARD` entry must not begin.
+/// How a user name or group of a `STANDARD` entry must not begin. [AWS-27]
 pub const RESERVED_PREFIXES: [&str; 5] = ["system:", "eks:", "aws:", "amazon:", "iam:"];
 
 /// Access policies that may be associated by anybody who may associate.
@@ -31,7 +31,7 @@ pub const POLICIES: [&str; 14] = [
     "AmazonSagemakerHyperpodInferenceMonitoringPolicy",
 ];
 
-/// Access policies that only AWS associates.
+/// Access policies that only AWS associates. [AWS-33]
 pub const SERVICE_ONLY_POLICIES: [&str; 7] = [
     "AmazonEKSBlockStorageClusterPolicy",
     "AmazonEKSBlockStoragePolicy",
@@ -56,7 +56,7 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Reads the ARN of a role or user; nothing else can hold an access entry.
+    /// Reads the ARN of a role or user; nothing else can hold an access entry. [AWS-7]
     pub fn parse(arn: &str) -> Result<Self, Refusal> {
         Self::try_parse(arn).ok_or_else(|| Refusal::invalid_parameter("The principalArn parameter format is not valid"))
     }
@@ -78,13 +78,13 @@ impl Principal {
         })
     }
 
-    /// Whether it is a service-linked role, for which nobody can create an entry.
+    /// Whether it is a service-linked role, for which nobody can create an entry. [AWS-32]
     pub fn is_service_linked(&self) -> bool {
         self.kind == "role" && self.path.starts_with("/aws-service-role/")
     }
 }
 
-/// The user name that EKS gives an entry of this type if the caller gives none.
+/// The user name that EKS gives an entry of this type if the caller gives none. [AWS-29]
 pub fn generated_username(kind: &str, partition: &str, principal: &Principal) -> String {
     match kind {
         "STANDARD" if principal.kind == "user" => {
@@ -98,7 +98,7 @@ pub fn generated_username(kind: &str, partition: &str, principal: &Principal) ->
     }
 }
 
-/// The groups that EKS gives an entry of this type.
+/// The groups that EKS gives an entry of this type. [AWS-29]
 pub fn generated_groups(kind: &str) -> Vec<String> {
     let groups: &[&str] = match kind {
         "STANDARD" => &[],
@@ -108,7 +108,7 @@ pub fn generated_groups(kind: &str) -> Vec<String> {
     groups.iter().map(|group| (*group).to_owned()).collect()
 }
 
-/// Refuses types that do not exist.
+/// Refuses types that do not exist. [AWS-30]
 pub fn check_type(kind: &str) -> Result<(), Refusal> {
     if TYPES.contains(&kind) {
         return Ok(());
@@ -116,7 +116,7 @@ pub fn check_type(kind: &str) -> Result<(), Refusal> {
     Err(Refusal::invalid_parameter(format!("The type {kind} is not valid. Valid types are: [{}]", TYPES.join(", "))))
 }
 
-/// Refuses a user name or groups that the type does not allow at creation.
+/// Refuses a user name or groups that the type does not allow at creation. [AWS-28]
 pub fn check_naming(kind: &str, username: Option<&str>, groups: Option<&[String]>) -> Result<(), Refusal> {
     if kind == "STANDARD" {
         check_names(username, groups.unwrap_or_default(), &RESERVED_PREFIXES)
@@ -131,7 +131,7 @@ pub fn check_naming(kind: &str, username: Option<&str>, groups: Option<&[String]
     }
 }
 
-/// Refuses a user name or groups that begin in a reserved way, and templates without the colon they need.
+/// Refuses a user name or groups that begin in a reserved way, and templates without the colon they need. [AWS-27]
 pub fn check_names(username: Option<&str>, groups: &[String], reserved: &[&str]) -> Result<(), Refusal> {
     if let Some(name) = username {
         if name.is_empty() {
@@ -154,7 +154,7 @@ pub fn check_names(username: Option<&str>, groups: &[String], reserved: &[&str])
     Ok(())
 }
 
-/// Refuses tag maps that are empty, too large, or use the prefix reserved for AWS.
+/// Refuses tag maps that are empty, too large, or use the prefix reserved for AWS. [AWS-38]
 pub fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
     if tags.is_empty() || tags.len() > 50 {
         return Err(Refusal::invalid_parameter("The tags parameter must hold between 1 and 50 tags"));
@@ -171,7 +171,7 @@ pub fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses policies that do not exist, are AWS's own, or whose scope is not one.
+/// Refuses policies that do not exist, are AWS's own, or whose scope is not one. [AWS-33] [AWS-45]
 pub fn check_policy(partition: &str, policy: &Policy) -> Result<(), Refusal> {
     let prefix = format!("arn:{partition}:eks::aws:cluster-access-policy/");
     let Some(name) = policy.policy_arn.strip_prefix(&prefix) else {

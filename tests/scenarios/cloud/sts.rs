@@ -1,5 +1,5 @@
 //! STS: sessions of roles, and who somebody is. A session belongs to the role ID that it was made for: it ends with the
-//! role, whatever takes the name afterwards.
+//! role, whatever takes the name afterwards. [AWS-71]
 
 use std::time::Duration;
 

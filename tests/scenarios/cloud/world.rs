@@ -57,41 +57,41 @@ pub struct World {
 pub struct Habits {
     /// Time from sending a request to having its reply; it takes effect half-way.
     pub request_delay: Duration,
-    /// The largest page that any list operation returns, whatever the caller asks for.
+    /// The largest page that any list operation returns, whatever the caller asks for. [AWS-17]
     pub page_size: Option<usize>,
-    /// Whether every list begins with an empty page that has a token.
+    /// Whether every list begins with an empty page that has a token. [AWS-17]
     pub empty_page_first: bool,
-    /// The most rows that a page of `Query` or `Scan` has.
+    /// The most rows that a page of `Query` or `Scan` has. [AWS-67]
     pub table_page_size: usize,
-    /// How far IAM's answers are behind: `GetRole` and `ListRoles` show the roles as they were so long ago.
+    /// How far IAM's answers are behind: `GetRole` and `ListRoles` show the roles as they were so long ago. [AWS-10]
     pub iam_lags_by: Duration,
-    /// For how long after `CreateRole` EKS answers "invalid principal".
+    /// For how long after `CreateRole` EKS answers "invalid principal". [AWS-12]
     pub role_unknown_to_eks_for: Duration,
-    /// For how long after `CreateRole` STS answers that the caller may not assume the role.
+    /// For how long after `CreateRole` STS answers that the caller may not assume the role. [AWS-71]
     pub role_unknown_to_sts_for: Duration,
-    /// How far the IAM replica is behind from which EKS reads the ID that a new entry is bound to.
+    /// How far the IAM replica is behind from which EKS reads the ID that a new entry is bound to. [AWS-14]
     pub eks_binds_as_of: Duration,
-    /// For how long after `CreateAccessEntry` association calls answer 404.
+    /// For how long after `CreateAccessEntry` association calls answer 404. [AWS-11]
     pub association_refused_for: Duration,
-    /// For how long after `CreateAccessEntry` reads do not show the entry.
+    /// For how long after `CreateAccessEntry` reads do not show the entry. [AWS-11]
     pub created_entry_hidden_for: Duration,
-    /// For how long after `DeleteAccessEntry` reads still show the deleted entry.
+    /// For how long after `DeleteAccessEntry` reads still show the deleted entry. [AWS-15]
     pub deleted_entry_visible_for: Duration,
-    /// For how long after `DeleteAccessEntry` `CreateAccessEntry` answers 409.
+    /// For how long after `DeleteAccessEntry` `CreateAccessEntry` answers 409. [AWS-13]
     pub deletion_settles_for: Duration,
-    /// Whether `CreateAccessEntry` answers "in use" before it looks at permissions and parameters.
+    /// Whether `CreateAccessEntry` answers "in use" before it looks at permissions and parameters. [AWS-25]
     pub in_use_first: bool,
-    /// Whether the caller may pass roles; without it, node-type entries cannot be created.
+    /// Whether the caller may pass roles; without it, node-type entries cannot be created. [AWS-24]
     pub may_pass_roles: bool,
-    /// Whether IAM refuses the caller every grant but the view policy, and creation with groups or a user name.
+    /// Whether IAM refuses the caller every grant but the view policy, and creation with groups or a user name. [AWS-69]
     pub privileged_grants_refused: bool,
-    /// Whether entries of type `EC2` can have access policies (the user guide does it; other texts deny it).
+    /// Whether entries of type `EC2` can have access policies (the user guide does it; other texts deny it). [AWS-34]
     pub ec2_entries_have_policies: bool,
-    /// Whether `UpdateAccessEntry` binds the entry to the role's present ID. Nobody has seen it do so.
+    /// Whether `UpdateAccessEntry` binds the entry to the role's present ID. Nobody has seen it do so. [AWS-3]
     pub update_rebinds: bool,
-    /// How far reads from DynamoDB that do not ask for consistency are behind.
+    /// How far reads from DynamoDB that do not ask for consistency are behind. [AWS-66]
     pub inconsistent_reads_lag_by: Duration,
-    /// Quota of access entries per cluster.
+    /// Quota of access entries per cluster. [AWS-42]
     pub entries_per_cluster: usize,
 }
 

@@ -11,7 +11,7 @@ use crate::app::{App, Run};
 use crate::discovery::{self, BlindSpot, Creation, Scope, Subject, Survey, reread_role};
 use crate::error::Error;
 use crate::event::{
-    BatchContent, BatchRecord, Command, Invocation, RoleChange, RoleEvent, Trigger, authorize, classify,
+    BatchContent, BatchRecord, Command, Invocation, InvokedAs, RoleChange, RoleEvent, Trigger, authorize, classify,
 };
 use crate::inventory;
 use crate::metrics;
@@ -105,7 +105,7 @@ impl Plan {
         let mode = app.config.mode.as_str();
         let report = |trigger| Report::new(invocation, trigger, mode);
         match trigger {
-            Trigger::Ignored { reason } => Next::Answer(Box::new(report("ignored").ignored(reason))),
+            Trigger::Ignored { reason } => Next::Answer(Box::new(report("ignored").because(Some(reason)))),
             Trigger::Role(event) => {
                 let trigger = match event.change {
                     RoleChange::Created { .. } => "roleCreated",
@@ -114,6 +114,7 @@ impl Plan {
                 let report = report(trigger).of_event(event.event_id.clone());
                 Next::Work(Box::new(Self::for_events(report, vec![event], Vec::new())))
             }
+            Trigger::Roles(events) => Next::Work(Box::new(Self::for_events(report("batch"), events, Vec::new()))),
             Trigger::Batch(records) => {
                 let events = records
                     .iter()
@@ -193,6 +194,7 @@ impl Plan {
             }
         };
         if let (LookFor::Roles(subjects), true) = (&self.look_for, self.named)
+            && survey.clusters > 0
             && survey.sightings.is_empty()
             && survey.blind_spots.is_empty()
         {
@@ -211,7 +213,12 @@ impl Plan {
                 let is_safe = matches!(
                     verdict,
                     Verdict::Fresh(_)
-                        | Verdict::Undecided(Reason::OtherAccount | Reason::IamUser | Reason::ServiceLinkedRole)
+                        | Verdict::Undecided(
+                            Reason::OtherAccount
+                                | Reason::IamUser
+                                | Reason::ServiceLinkedRole { .. }
+                                | Reason::NotAPrincipal
+                        )
                 );
                 if from_list && !is_safe {
                     reread_role(run, &mut sighting).await;
@@ -223,6 +230,26 @@ impl Plan {
             .buffered(ROLES_AT_ONCE)
             .collect()
             .await
+    }
+}
+
+impl Plan {
+    /// That the cluster which a command names does not exist, if it is so: nothing hid it, and the ledger knows of no
+    /// repair in it.
+    fn no_such_cluster(&self, survey: &Survey) -> Option<String> {
+        let name = self.scope.cluster.as_ref()?;
+        let is_seen = survey.clusters > 0 || !survey.sightings.is_empty() || !survey.blind_spots.is_empty();
+        if is_seen || survey.roles_unlisted.is_some() {
+            return None;
+        }
+        let where_to = match &self.scope.region {
+            Some(region) => format!("in {region}"),
+            None => format!("in the {} Regions of the setting REGIONS", survey.regions),
+        };
+        Some(format!(
+            "there is no EKS cluster {name} {where_to}, so nothing was looked at; check the name and the Region (a \
+             connected cluster has no access entries)"
+        ))
     }
 }
 
@@ -249,7 +276,8 @@ async fn publish(
     started: OffsetDateTime,
 ) -> Result<Value, Error> {
     let app = run.app;
-    let mut data = metrics::of_invocation(&cases, survey.blind_spots.len(), plan.events.len());
+    let received = if run.invocation.invoked_as == InvokedAs::Events { plan.events.len() } else { 0 };
+    let mut data = metrics::of_invocation(&cases, survey.blind_spots.len(), received);
     for at in &survey.known_fresh_in {
         if !cases.iter().any(|case| case.sighting.at == *at) {
             data.push(metrics::of_cluster(at, 0));
@@ -288,9 +316,11 @@ async fn publish(
         cases
     };
     let millis = u64::try_from((run.now() - started).whole_milliseconds()).unwrap_or_default();
+    let no_such_cluster = plan.no_such_cluster(&survey);
     let report = plan
         .report
-        .having_seen(survey.regions, survey.clusters, examined, survey.not_reached)
+        .because(no_such_cluster)
+        .having_seen(&survey, examined)
         .with_cases(shown, run.invocation, &creators)
         .with_blind_spots(&survey.blind_spots)
         .with_batch_item_failures(failures)

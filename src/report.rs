@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::discovery::BlindSpot;
+use crate::discovery::{BlindSpot, Survey};
 use crate::event::Invocation;
 use crate::ledger::row::rfc3339;
 use crate::metrics::Datum;
@@ -37,6 +37,7 @@ pub struct Report {
     reason: Option<String>,
     regions: usize,
     clusters: usize,
+    clusters_excluded: usize,
     entries_examined: usize,
     entries_not_reached: usize,
     entries: Vec<Entry>,
@@ -112,10 +113,10 @@ impl Report {
         }
     }
 
-    /// The report of input that is not for us.
+    /// Why nothing was looked at, if so.
     #[must_use]
-    pub fn ignored(mut self, reason: String) -> Self {
-        self.reason = Some(reason);
+    pub fn because(mut self, reason: Option<String>) -> Self {
+        self.reason = reason;
         self
     }
 
@@ -135,11 +136,12 @@ impl Report {
 
     /// How much was looked at.
     #[must_use]
-    pub fn having_seen(mut self, regions: usize, clusters: usize, entries: usize, not_reached: usize) -> Self {
-        self.regions = regions;
-        self.clusters = clusters;
+    pub fn having_seen(mut self, survey: &Survey, entries: usize) -> Self {
+        self.regions = survey.regions;
+        self.clusters = survey.clusters;
+        self.clusters_excluded = survey.clusters_excluded;
         self.entries_examined = entries;
-        self.entries_not_reached = not_reached;
+        self.entries_not_reached = survey.not_reached;
         self
     }
 
@@ -212,6 +214,8 @@ impl Report {
         let line = |kind: &str, value: Value| {
             let mut line = Map::new();
             line.insert("kind".to_owned(), json!(kind));
+            // Lambda's log level filter drops by this member.
+            line.insert("level".to_owned(), json!("INFO"));
             line.insert("requestId".to_owned(), json!(self.request_id));
             if let Value::Object(value) = value {
                 line.extend(value);

@@ -284,7 +284,7 @@ async fn the_readme_has_every_member_of_the_report_and_no_other() {
 async fn the_readme_has_every_field_of_a_log_line_and_no_other() {
     let (_, lines) = everything_that_is_told().await;
     let of_kind = |kind: &str| members(lines.iter().filter(|line| line["kind"] == kind));
-    let common = BTreeSet::from(["kind".to_owned(), "requestId".to_owned()]);
+    let common = ["kind", "level", "requestId"].map(str::to_owned).into();
     let with_common = |fields: BTreeSet<String>| &fields | &common;
 
     let mut of_report = documented("The function's answer is one report.");

@@ -6,7 +6,9 @@
 
 mod approval;
 mod batches;
+mod blind;
 mod budgets;
+mod by_hand;
 mod cloud;
 mod connector;
 mod corpus;
@@ -22,6 +24,7 @@ mod model;
 mod owners;
 mod pairs;
 mod payloads;
+mod principals;
 mod races;
 mod removal;
 mod repairs;

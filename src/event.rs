@@ -18,7 +18,7 @@ mod invocation;
 mod mistake;
 
 pub use batch::{BatchContent, BatchRecord};
-pub use command::{Command, NotPermitted, authorize};
+pub use command::{Claim, Command, NotPermitted, authorize};
 pub use creator::Creator;
 use form::Form;
 pub use invocation::{Invocation, InvokedAs, NotAFunction};

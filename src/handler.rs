@@ -13,11 +13,13 @@ use crate::error::Error;
 use crate::event::{
     BatchContent, BatchRecord, Command, Invocation, InvokedAs, RoleChange, RoleEvent, Trigger, authorize, classify,
 };
+use crate::forget::forget;
 use crate::inventory;
+use crate::ledger::stored::RowKey;
 use crate::metrics;
 use crate::outcome::{Outcome, Reason};
 use crate::repair::{self, Case, Purpose, attend};
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::verdict::{Verdict, judge};
 
 /// Until which delivery a record is asked for again because of a blind spot that may pass.
@@ -58,13 +60,20 @@ pub async fn handle(app: &App, payload: &Value, call: Call) -> Result<Value, Err
     }
     let is_sweep = matches!(&trigger, Trigger::Command(Command::Sweep { .. }));
     let owner = format!("{:032x}", fastrand::u128(..));
-    let run = Run::new(app, &invocation, call.deadline, owner, is_sweep);
+    let claimed_by = match &trigger {
+        Trigger::Command(command) => command.claimed_by().map(|claim| claim.as_str().to_owned()),
+        _ => None,
+    };
+    let run = Run::new(app, &invocation, call.deadline, owner, is_sweep).claimed_by(claimed_by.as_deref());
     let plan = match Plan::of(trigger, app, &invocation) {
         Next::Answer(report) => {
             report.log_lines().iter().for_each(|line| app.log_line(line));
             return Ok(report.to_value());
         }
         Next::List(filter) => return inventory::list(&run, filter).await,
+        Next::Forget { key, even_open, report } => {
+            return forget(&run, &key, even_open, report.claimed_by(claimed_by)).await;
+        }
         Next::Work(plan) => *plan,
     };
 
@@ -77,6 +86,7 @@ pub async fn handle(app: &App, payload: &Value, call: Call) -> Result<Value, Err
 enum Next {
     Answer(Box<Report>),
     List(inventory::Filter),
+    Forget { key: RowKey, even_open: bool, report: Box<Report> },
     Work(Box<Plan>),
 }
 
@@ -169,19 +179,23 @@ impl Plan {
             Command::Repair { principal, cluster_name: cluster, region } => {
                 (role(&principal), Scope { region, cluster }, act())
             }
-            Command::Approve { principal, cluster, role_id } => (
+            Command::Forget { key, even_open, .. } => {
+                return Next::Forget { key, even_open, report: Box::new(report) };
+            }
+            Command::Approve { principal, cluster, role_id, .. } => (
                 role(&principal),
                 Scope { region: Some(cluster.region), cluster: Some(cluster.name) },
                 Purpose::Approve { role_id },
             ),
-            Command::Restore { principal, cluster, role_id } => (
+            Command::Restore { principal, cluster, role_id, .. } => (
                 role(&principal),
                 Scope { region: Some(cluster.region), cluster: Some(cluster.name) },
                 Purpose::Restore { role_id },
             ),
         };
         let named = scope.cluster.is_some() && matches!(look_for, LookFor::Roles(_));
-        Next::Work(Box::new(Self { report, look_for, scope, purpose, events: Vec::new(), records: Vec::new(), named }))
+        let (events, records) = (Vec::new(), Vec::new());
+        Next::Work(Box::new(Self { report, look_for, scope, purpose, events, records, named }))
     }
 
     async fn survey(&self, run: &Run<'_>) -> Result<Survey, Error> {
@@ -322,10 +336,15 @@ async fn publish(
         .because(no_such_cluster)
         .having_seen(&survey, examined)
         .with_cases(shown, run.invocation, &creators)
+        .with_claim(&plan.scope, run.claimed_by.as_deref())
         .with_blind_spots(&survey.blind_spots)
         .with_batch_item_failures(failures)
         .with_metrics(&data)
-        .having_taken(millis);
+        .having_taken(millis)
+        .within(match run.invocation.invoked_as {
+            InvokedAs::Events => app.config.max_report_bytes,
+            InvokedAs::Approve | InvokedAs::Plain => report::MOST_BYTES,
+        });
     report.log_lines().iter().for_each(|line| app.log_line(line));
     match verdict_on_all {
         Some(summary) => Err(Error::RepairIncomplete(summary)),

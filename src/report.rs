@@ -3,11 +3,11 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::discovery::{BlindSpot, Survey};
+use crate::discovery::{BlindSpot, Scope, Survey};
 use crate::event::Invocation;
 use crate::ledger::row::rfc3339;
 use crate::metrics::Datum;
-use crate::model::AccessPolicy;
+use crate::model::{AccessPolicy, ClusterRef};
 use crate::outcome::{Outcome, Reason};
 use crate::repair::Case;
 use crate::verdict::Verdict;
@@ -17,8 +17,8 @@ mod remedy;
 /// The most entries that one report carries.
 const MOST_ENTRIES: usize = 5000;
 
-/// The most bytes that they may take: Lambda's answer may be 6 MB at most.
-const MOST_BYTES: usize = 5_000_000;
+/// The most bytes that any answer has: Lambda's may be 6 MB at most.
+pub const MOST_BYTES: usize = 5_000_000;
 
 /// The function's answer.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -35,6 +35,10 @@ pub struct Report {
     mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forgotten: Option<Value>,
     regions: usize,
     clusters: usize,
     clusters_excluded: usize,
@@ -46,10 +50,20 @@ pub struct Report {
     batch_item_failures: Vec<Value>,
     metrics: Map<String, Value>,
     duration_ms: u64,
+    /// How many entries the answer has; the log has all of `entries`.
+    #[serde(skip)]
+    answered: Option<Answered>,
+}
+
+/// How much of the lists fits into the answer.
+#[derive(Debug, Clone, Copy)]
+struct Answered {
+    entries: usize,
+    blind_spots: usize,
 }
 
 /// One entry of the report.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     region: String,
@@ -67,6 +81,8 @@ pub struct Entry {
     detail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,17 +165,51 @@ impl Report {
     #[must_use]
     pub fn with_cases(mut self, mut cases: Vec<Case>, invocation: &Invocation, creator: &Creators<'_>) -> Self {
         cases.sort_by(|a, b| order(a).cmp(&order(b)));
-        let mut bytes = 0;
-        self.entries = cases
-            .iter()
-            .take(MOST_ENTRIES)
-            .map(|case| Entry::of(case, invocation, creator))
-            .take_while(|entry| {
-                bytes += serde_json::to_string(entry).map_or(0, |text| text.len() + 1);
-                bytes <= MOST_BYTES
-            })
-            .collect();
+        self.entries = cases.iter().take(MOST_ENTRIES).map(|case| Entry::of(case, invocation, creator)).collect();
         self.entries_omitted = cases.len() - self.entries.len();
+        self
+    }
+
+    /// Who the person behind the command claims to be, on the entries of the cluster that the command names. The entry
+    /// that stops all others may be somewhere else, and nobody asked for it.
+    #[must_use]
+    pub fn with_claim(mut self, scope: &Scope, claimed_by: Option<&str>) -> Self {
+        for entry in &mut self.entries {
+            let is_named = scope.cluster.as_ref() == Some(&entry.cluster_name)
+                && scope.region.as_ref().is_some_and(|region| region.0 == entry.region);
+            entry.claimed_by = claimed_by.filter(|_| is_named).map(str::to_owned);
+        }
+        self
+    }
+
+    /// Who the person behind a command without entries claims to be.
+    #[must_use]
+    pub fn claimed_by(mut self, claimed_by: Option<String>) -> Self {
+        self.claimed_by = claimed_by;
+        self
+    }
+
+    /// The row that was taken out of the ledger.
+    #[must_use]
+    pub fn having_forgotten(mut self, row: Value) -> Self {
+        self.forgotten = Some(row);
+        self
+    }
+
+    /// An entry whose row could not be worked on; nothing else was looked at.
+    #[must_use]
+    pub fn having_left(mut self, principal: &str, cluster: &ClusterRef, outcome: &Outcome) -> Self {
+        self.entries.push(Entry {
+            region: cluster.region.to_string(),
+            cluster_name: cluster.name.clone(),
+            principal_arn: principal.to_owned(),
+            verdict: "undecided",
+            outcome: outcome.label(),
+            reason: outcome.reason().map(Reason::label),
+            detail: outcome.reason().map(Reason::explain),
+            claimed_by: self.claimed_by.clone(),
+            ..Entry::default()
+        });
         self
     }
 
@@ -202,10 +252,35 @@ impl Report {
         self
     }
 
+    /// Keeps the whole answer, serialized, below so many bytes: with the worst entries, and at most half of what is left
+    /// for blind spots. The log still has all of both. The records to deliver again are never cut: whoever reads them
+    /// would take a record for done.
+    #[must_use]
+    pub fn within(mut self, most_bytes: usize) -> Self {
+        let total = self.entries.len() + self.entries_omitted;
+        let (entries, blind_spots) = (std::mem::take(&mut self.entries), std::mem::take(&mut self.blind_spots));
+        self.entries_omitted = total;
+        let mut left = most_bytes.saturating_sub(bytes_of(&self));
+        let (spots_kept, spots_bytes) = fitting(&blind_spots, left / 2);
+        left -= spots_bytes;
+        let (entries_kept, _) = fitting(&entries, left);
+        self.entries_omitted = total - entries_kept;
+        self.answered = Some(Answered { entries: entries_kept, blind_spots: spots_kept });
+        Self { entries, blind_spots, ..self }
+    }
+
     /// The answer.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let Some(answered) = self.answered {
+            for (name, kept) in [("entries", answered.entries), ("blindSpots", answered.blind_spots)] {
+                if let Some(list) = value[name].as_array_mut() {
+                    list.truncate(kept);
+                }
+            }
+        }
+        value
     }
 
     /// The log lines: the report, then each entry and blind spot, so that filters and queries reach them.
@@ -233,6 +308,23 @@ impl Report {
     }
 }
 
+fn bytes_of(value: &impl Serialize) -> usize {
+    serde_json::to_string(value).map_or(0, |text| text.len())
+}
+
+/// How many of the first items fit, each with its comma, and the bytes that they take.
+fn fitting(items: &[impl Serialize], most_bytes: usize) -> (usize, usize) {
+    let mut bytes = 0;
+    for (count, item) in items.iter().enumerate() {
+        let more = bytes + bytes_of(item) + 1;
+        if more > most_bytes {
+            return (count, bytes);
+        }
+        bytes = more;
+    }
+    (items.len(), bytes)
+}
+
 fn order(case: &Case) -> (u8, &str, &str, &str) {
     (case.verdict.rank(), &case.sighting.at.region.0, &case.sighting.at.name, &case.sighting.principal_arn)
 }
@@ -258,6 +350,7 @@ impl Entry {
             reason: case.outcome.reason().map(Reason::label),
             detail: detail(case),
             remedy: remedy::of(case, invocation),
+            claimed_by: None,
             role_id: role.map(|role| role.id.to_string()),
             previous_role_id: case.previous_role_id.as_ref().map(ToString::to_string),
             role_created_at: role.map(|role| rfc3339(role.created_at)),

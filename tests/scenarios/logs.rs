@@ -258,7 +258,12 @@ async fn everything_that_is_told() -> (Vec<Value>, Vec<Value>) {
     let admin = stage.cloud.recreate_role(&admin.name);
     stage.settle().await;
     reports.push(stage.deliver(stage.created(&admin)).await.unwrap());
-    reports.push(stage.invoke_as("approve", command_for("approve", &admin)).await.unwrap());
+    let claimed = |mut command: Value| {
+        command["claimedBy"] = json!("arn:aws:iam::111122223333:user/ana");
+        command
+    };
+    reports.push(stage.invoke_as("approve", claimed(command_for("approve", &admin))).await.unwrap());
+    reports.push(stage.invoke_as("approve", claimed(command("forget", &admin))).await.unwrap());
     let mut ignored = stage.created(&role);
     ignored["source"] = json!("aws.s3");
     reports.push(stage.deliver(ignored).await.unwrap());

@@ -16,6 +16,7 @@ mod cuts;
 mod documents;
 mod fault_matrix;
 mod faults;
+mod forgetting;
 mod grants;
 mod jobs;
 mod limits;

@@ -54,9 +54,14 @@ fn each_command_is_read_with_its_arguments() {
         ),
         (
             whole("approve"),
-            Command::Approve { principal: principal.clone(), cluster: cluster.clone(), role_id: role_id.clone() },
+            Command::Approve {
+                principal: principal.clone(),
+                cluster: cluster.clone(),
+                role_id: role_id.clone(),
+                claimed_by: None,
+            },
         ),
-        (whole("restore"), Command::Restore { principal, cluster, role_id }),
+        (whole("restore"), Command::Restore { principal, cluster, role_id, claimed_by: None }),
         (json!({"command": "sweep"}), Command::Sweep { cluster_name: None, region: None }),
         (
             json!({"command": "sweep", "clusterName": "prod", "region": "eu-west-1"}),
@@ -149,7 +154,7 @@ fn a_malformed_argument_is_an_error_and_never_widens_the_command() {
 fn an_unknown_command_names_the_known_ones() {
     for word in [json!("delete"), json!("Check"), json!(""), json!(null), json!({"x": 1})] {
         let error = command(&json!({"command": word})).expect_err("an error");
-        assert!(error.contains("check, repair, approve, restore, sweep, inventory"), "{error}");
+        assert!(error.contains("check, repair, approve, restore, forget, sweep, inventory"), "{error}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command `forget`: a row is taken out of the ledger at a person's word, whatever is in it, and told whole.
+//! The command `forget`: deletes a ledger row at a person's word, whatever is in it, and reports it whole.
 //!
 //! Decides when that is refused: while an invocation works on the row, and for the row of an unfinished repair, which may
 //! be all that is left of an entry, unless the person says that it is meant. It never calls EKS, so it works in every mode.
@@ -26,16 +26,15 @@ pub async fn forget(run: &Run<'_>, key: &RowKey, even_open: bool, report: Report
     };
     let stored = ledger.stored(key).await.map_err(|fault| unavailable(fault.to_string()))?;
     let Some(row) = stored else {
-        return Ok(answer(run, &report.because(Some(format!("the ledger has no row of {}", key)))));
+        return Ok(answer(run, &report.because(Some(format!("the ledger has no row of {key}")))));
     };
     if row.is_leased(run.now()) {
         return Err(at_work(run, key, report));
     }
     if row.is_open() && !even_open {
         let reason = format!(
-            "the row of {} is of an unfinished repair and may be all that is left of the entry, so it was kept; copy its \
-             snapshot (command inventory), then pass \"evenOpen\": true to delete it",
-            key
+            "the row of {key} is of an unfinished repair and may be all that is left of the entry, so it was kept; copy its \
+             snapshot (command inventory), then pass \"evenOpen\": true to delete it"
         );
         return Ok(answer(run, &report.because(Some(reason))));
     }

@@ -70,9 +70,9 @@ pub async fn handle(app: &App, payload: &Value, call: Call) -> Result<Value, Err
             report.log_lines().iter().for_each(|line| app.log_line(line));
             return Ok(report.to_value());
         }
-        Next::List(filter) => return inventory::list(&run, filter).await,
+        Next::List(filter) => return Box::pin(inventory::list(&run, filter)).await,
         Next::Forget { key, even_open, report } => {
-            return forget(&run, &key, even_open, report.claimed_by(claimed_by)).await;
+            return Box::pin(forget(&run, &key, even_open, report.claimed_by(claimed_by))).await;
         }
         Next::Work(plan) => *plan,
     };
@@ -80,7 +80,7 @@ pub async fn handle(app: &App, payload: &Value, call: Call) -> Result<Value, Err
     let survey = Box::pin(plan.survey(&run)).await?;
     let cases = plan.judge(&run, &survey).await;
     let cases = Box::pin(attend(&run, cases, &plan.purpose)).await;
-    publish(&run, plan, survey, cases, started).await
+    Box::pin(publish(&run, plan, survey, cases, started)).await
 }
 
 enum Next {

@@ -1,4 +1,4 @@
-//! `forget` takes a row out of the ledger, whatever is in it, and tells it whole; who an approver claims to be is shown and
+//! `forget` deletes a ledger row, whatever is in it, and reports it whole; who an approver claims to be is shown and
 //! kept, and decides nothing.
 
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn with_an_open_row() -> (Stage, Role) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn forget_deletes_a_row_in_every_mode_and_tells_it_whole_without_a_call_of_eks() {
+async fn forget_deletes_a_row_in_every_mode_and_reports_it_whole_without_a_call_of_eks() {
     for mode in ["repair", "observe"] {
         let stage = Stage::set().with("MODE", mode);
         let role = stage.node("node").await;

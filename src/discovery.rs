@@ -147,7 +147,9 @@ impl Scope {
         self.cluster.is_none() && !run.config().cluster_patterns.admits(&cluster.name, &arn())
     }
 
-    fn admits(&self, cluster: &ClusterRef) -> bool {
+    /// Whether the cluster is in it.
+    #[must_use]
+    pub fn admits(&self, cluster: &ClusterRef) -> bool {
         self.region.as_ref().is_none_or(|region| *region == cluster.region)
             && self.cluster.as_ref().is_none_or(|name| *name == cluster.name)
     }

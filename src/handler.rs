@@ -17,6 +17,7 @@ use crate::forget::forget;
 use crate::inventory;
 use crate::ledger::stored::RowKey;
 use crate::metrics;
+use crate::model::ClusterRef;
 use crate::outcome::{Outcome, Reason};
 use crate::repair::{self, Case, Purpose, attend};
 use crate::report::{self, Report};
@@ -247,6 +248,17 @@ impl Plan {
     }
 }
 
+impl LookFor {
+    fn names(&self, principal: &str) -> bool {
+        match self {
+            Self::Roles(subjects) => {
+                subjects.iter().any(|subject| subject.arn.as_ref().is_some_and(|arn| arn.as_str() == principal))
+            }
+            Self::All { .. } => false,
+        }
+    }
+}
+
 impl Plan {
     /// That the cluster which a command names does not exist, if it is so: nothing hid it, and the ledger knows of no
     /// repair in it.
@@ -331,12 +343,13 @@ async fn publish(
     };
     let millis = u64::try_from((run.now() - started).whole_milliseconds()).unwrap_or_default();
     let no_such_cluster = plan.no_such_cluster(&survey);
+    let claimed = |cluster: &ClusterRef, principal: &str| plan.scope.admits(cluster) && plan.look_for.names(principal);
     let report = plan
         .report
         .because(no_such_cluster)
         .having_seen(&survey, examined)
         .with_cases(shown, run.invocation, &creators)
-        .with_claim(&plan.scope, run.claimed_by.as_deref())
+        .with_claim(&claimed, run.claimed_by.as_deref())
         .with_blind_spots(&survey.blind_spots)
         .with_batch_item_failures(failures)
         .with_metrics(&data)

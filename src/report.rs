@@ -3,11 +3,11 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::discovery::{BlindSpot, Scope, Survey};
+use crate::discovery::{BlindSpot, Survey};
 use crate::event::Invocation;
 use crate::ledger::row::rfc3339;
 use crate::metrics::Datum;
-use crate::model::{AccessPolicy, ClusterRef};
+use crate::model::{AccessPolicy, ClusterRef, Region};
 use crate::outcome::{Outcome, Reason};
 use crate::repair::Case;
 use crate::verdict::Verdict;
@@ -170,14 +170,13 @@ impl Report {
         self
     }
 
-    /// Who the person behind the command claims to be, on the entries of the cluster that the command names. The entry
-    /// that stops all others may be somewhere else, and nobody asked for it.
+    /// Who the person behind the command claims to be, on the entry that the command names. The entry that stops all
+    /// others may be here too, and nobody asked for it.
     #[must_use]
-    pub fn with_claim(mut self, scope: &Scope, claimed_by: Option<&str>) -> Self {
+    pub fn with_claim(mut self, is_named: &dyn Fn(&ClusterRef, &str) -> bool, claimed_by: Option<&str>) -> Self {
         for entry in &mut self.entries {
-            let is_named = scope.cluster.as_ref() == Some(&entry.cluster_name)
-                && scope.region.as_ref().is_some_and(|region| region.0 == entry.region);
-            entry.claimed_by = claimed_by.filter(|_| is_named).map(str::to_owned);
+            let at = ClusterRef { region: Region(entry.region.clone()), name: entry.cluster_name.clone() };
+            entry.claimed_by = claimed_by.filter(|_| is_named(&at, &entry.principal_arn)).map(str::to_owned);
         }
         self
     }

@@ -77,12 +77,7 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
         .collect();
     roles.extend(roles::read_all(run, names).await);
     if !pass.found.is_empty() || !open.is_empty() {
-        for subject in subjects {
-            let key = subject.name.to_ascii_lowercase();
-            if let Some(seen) = roles.remove(&key) {
-                roles.insert(key, roles::catch_up(run, subject, seen).await);
-            }
-        }
+        caught_up(run, subjects, &mut roles).await;
     }
 
     for found in pass.found {
@@ -102,6 +97,30 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
         }
     }
     Ok(survey)
+}
+
+/// Waits until IAM shows what the events of the roles' creation told: side by side, so that one event does not use up the
+/// time of the others; events of one role after each other.
+async fn caught_up(run: &Run<'_>, subjects: &[Subject], roles: &mut Roles) {
+    let mut by_name: BTreeMap<String, Vec<&Subject>> = BTreeMap::new();
+    for subject in subjects {
+        by_name.entry(subject.name.to_ascii_lowercase()).or_default().push(subject);
+    }
+    let due: Vec<_> = by_name
+        .into_iter()
+        .filter_map(|(name, subjects)| roles.remove(&name).map(|seen| (name, subjects, seen)))
+        .collect();
+    let caught_up: Vec<_> = stream::iter(due)
+        .map(|(name, subjects, mut seen)| async move {
+            for subject in subjects {
+                seen = roles::catch_up(run, subject, seen).await;
+            }
+            (name, seen)
+        })
+        .buffer_unordered(QUERIES_AT_ONCE)
+        .collect()
+        .await;
+    roles.extend(caught_up);
 }
 
 /// What is known of an entry that a person named and that is not there: its cluster, its role and its row. Nothing, if

@@ -261,6 +261,25 @@ async fn an_event_without_a_time_about_a_role_that_was_replaced_since_ends_and_r
 }
 
 #[tokio::test(start_paused = true)]
+async fn events_without_a_time_wait_side_by_side() {
+    let stage = Stage::set().within(Duration::from_mins(5));
+    let names: Vec<String> = (0..12).map(|n| format!("node-{n}")).collect();
+    let mut records = Vec::new();
+    for name in &names {
+        stage.node(name).await;
+        let mut event = stage.created(&stage.cloud.recreate_role(name));
+        event["time"] = Value::Null;
+        event["detail"]["eventTime"] = Value::Null;
+        records.push(json!({"messageId": name, "eventSource": "aws:sqs", "body": event.to_string(),
+            "attributes": {"ApproximateReceiveCount": "1"}}));
+        stage.recreate(name).await;
+    }
+    let report = stage.deliver(json!({"Records": records})).await.unwrap();
+    assert_eq!(report["batchItemFailures"], json!([]), "{report:#}");
+    assert!(names.iter().all(|name| stage.admits(name)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_events_that_came_through_events_count_as_received() {
     let stage = Stage::set();
     let role = stage.node("node").await;

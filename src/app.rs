@@ -102,6 +102,8 @@ pub struct Run<'a> {
     pub owner: String,
     /// Whether this is a sweep, which leaves most of the API's limits to others.
     pub is_sweep: bool,
+    /// Who an approver claims to be: shown and kept, never decided by.
+    pub claimed_by: Option<String>,
 }
 
 impl<'a> Run<'a> {
@@ -114,7 +116,14 @@ impl<'a> Run<'a> {
         owner: String,
         is_sweep: bool,
     ) -> Self {
-        Self { app, invocation, deadline: lambda_deadline - FOR_THE_REPORT, owner, is_sweep }
+        Self { app, invocation, deadline: lambda_deadline - FOR_THE_REPORT, owner, is_sweep, claimed_by: None }
+    }
+
+    /// The same, for a person who claims to be this.
+    #[must_use]
+    pub fn claimed_by(mut self, arn: Option<&str>) -> Self {
+        self.claimed_by = arn.map(str::to_owned);
+        self
     }
 
     /// The time.

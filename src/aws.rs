@@ -10,6 +10,7 @@ pub mod eks;
 pub mod fault;
 pub mod iam;
 mod pace;
+pub mod stored;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -41,6 +41,9 @@ pub struct Config {
     pub ledger_table: Option<String>,
     /// `METRIC_NAMESPACE`, `AccessEntryGuard`: `CloudWatch` namespace of the metrics.
     pub metric_namespace: String,
+    /// `MAX_REPORT_KB`, 5000: most bytes of the answer of an invocation through the alias `events`, the only one whose
+    /// answer may go on to a destination with a limit of its own.
+    pub max_report_bytes: usize,
     /// `MAX_CONCURRENCY_PER_REGION`, 8: most EKS requests under way at once in one Region.
     pub max_concurrency_per_region: usize,
 }
@@ -77,6 +80,8 @@ impl Config {
             metric_namespace: settings
                 .read("METRIC_NAMESPACE", NAMESPACE_ACCEPTED, namespace)?
                 .unwrap_or_else(|| "AccessEntryGuard".to_owned()),
+            // A kilobyte of 1,000 bytes stays below a limit that means 1,024.
+            max_report_bytes: settings.number("MAX_REPORT_KB", 5000, 50, 5000)? as usize * 1000,
             max_concurrency_per_region: settings.number("MAX_CONCURRENCY_PER_REGION", 8, 1, 100)? as usize,
         })
     }

@@ -84,8 +84,8 @@ pub struct BlindSpot {
 
 impl BlindSpot {
     /// All labels, in the order of the README's table.
-    pub const LABELS: [&'static str; 6] =
-        ["accessDenied", "deniedByOrganization", "throttled", "timedOut", "serverError", "unresolvable"];
+    pub const LABELS: [&'static str; 7] =
+        ["accessDenied", "deniedByOrganization", "throttled", "timedOut", "serverError", "unresolvable", "refused"];
 
     fn of(region: &Region, cluster: Option<&str>, fault: &Fault) -> Self {
         Self {
@@ -105,14 +105,21 @@ impl BlindSpot {
             FaultKind::TimedOut => "timedOut",
             FaultKind::Unresolvable => "unresolvable",
             FaultKind::Denied { by_organization: false } => "accessDenied",
-            _ => "serverError",
+            FaultKind::ServerError => "serverError",
+            FaultKind::NotFound
+            | FaultKind::InUse
+            | FaultKind::InvalidRequest
+            | FaultKind::InvalidParameter
+            | FaultKind::LimitExceeded
+            | FaultKind::ConditionFailed
+            | FaultKind::Refused => "refused",
         }
     }
 
-    /// Whether it may pass by itself.
+    /// Whether it may pass by itself: a clear refusal is not retried.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        matches!(self.label(), "throttled" | "timedOut" | "serverError")
+        matches!(self.cause, FaultKind::Throttled | FaultKind::TimedOut | FaultKind::ServerError)
     }
 }
 
@@ -134,7 +141,15 @@ impl Scope {
         }
     }
 
-    fn admits(&self, cluster: &ClusterRef) -> bool {
+    /// Whether the settings keep the cluster from being read: `CLUSTER_PATTERNS` excludes it and nobody named it.
+    fn excludes(&self, run: &Run<'_>, cluster: &ClusterRef) -> bool {
+        let arn = || cluster.arn(&run.invocation.home);
+        self.cluster.is_none() && !run.config().cluster_patterns.admits(&cluster.name, &arn())
+    }
+
+    /// Whether the cluster is in it.
+    #[must_use]
+    pub fn admits(&self, cluster: &ClusterRef) -> bool {
         self.region.as_ref().is_none_or(|region| *region == cluster.region)
             && self.cluster.as_ref().is_none_or(|name| *name == cluster.name)
     }
@@ -174,8 +189,10 @@ impl Subject {
 pub struct Survey {
     /// How many Regions were asked.
     pub regions: usize,
-    /// How many clusters were found.
+    /// How many clusters were found, without the excluded ones.
     pub clusters: usize,
+    /// How many clusters `CLUSTER_PATTERNS` kept from being read.
+    pub clusters_excluded: usize,
     /// What was found in them.
     pub sightings: Vec<Sighting>,
     /// How many entries a sweep found to be bound to their recorded roles, without another look.

@@ -13,11 +13,14 @@ mod batch;
 mod command;
 mod creator;
 mod envelope;
+mod form;
 mod invocation;
+mod mistake;
 
 pub use batch::{BatchContent, BatchRecord};
-pub use command::{Command, NotPermitted, authorize};
+pub use command::{Claim, Command, NotPermitted, authorize};
 pub use creator::Creator;
+use form::Form;
 pub use invocation::{Invocation, InvokedAs, NotAFunction};
 
 /// What a payload asks for.
@@ -30,6 +33,8 @@ pub enum Trigger {
     },
     /// A look at the entries of one role.
     Role(RoleEvent),
+    /// A look at the entries of several roles, handed in by a person: it succeeds or fails as a whole.
+    Roles(Vec<RoleEvent>),
     /// A look at the entries of many roles; each record succeeds or fails by itself.
     Batch(Vec<BatchRecord>),
     /// What a person, a pipeline or the schedule asks for.
@@ -45,9 +50,11 @@ pub struct RoleEvent {
     pub event_id: Option<String>,
     /// When it happened.
     pub event_time: Option<OffsetDateTime>,
-    /// Who did it, where that can be believed: only in an invocation that the rule, the queue or the schedule made.
+    /// Who did it, if that can be believed: only in an invocation that the rule, the queue or the schedule made, and not
+    /// out of the record of a failed one. The caller of `AcquireRole` is nobody's creator.
     pub creator: Option<Creator>,
-    /// Who did it by the event's own account, as an ARN: for people to read, never to decide by.
+    /// Who did it by the event's own account, as an ARN: for people to read, never to decide by. Not the caller of
+    /// `AcquireRole`.
     pub created_by: Option<String>,
 }
 
@@ -79,7 +86,8 @@ impl UnrecognizedPayload {
         Self(format!(
             "{problem}; accepted are: an EventBridge event of source aws.iam with detail type \"AWS API Call via \
              CloudTrail\"; an SQS batch of such events (Records); a record of a failed invocation with such an event \
-             (requestPayload); a scheduled event; a command, such as {{\"command\": \"check\", \"clusterName\": \"…\"}}"
+             (requestPayload); a scheduled event; a command, such as {{\"command\": \"check\", \"clusterName\": \"…\"}}; by \
+             hand, a record of CloudTrail or the output of lookup-events (Events)"
         ))
     }
 
@@ -96,13 +104,13 @@ impl UnrecognizedPayload {
 /// Where it is none of the accepted forms, or a command with wrong arguments.
 pub fn classify(payload: &Value, invocation: &Invocation) -> Result<Trigger, UnrecognizedPayload> {
     let Some(members) = payload.as_object() else {
-        return Err(UnrecognizedPayload::form("the payload is not a JSON object"));
+        return Err(UnrecognizedPayload::form(&mistake::of(payload)));
     };
     if members.contains_key("command") {
         return command::read(members, &invocation.home).map(Trigger::Command);
     }
-    if let Some(records) = members.get("Records") {
-        return batch::read(records, invocation).map(Trigger::Batch);
+    if members.contains_key("Records") {
+        return batch::read(payload, invocation).map(Trigger::Batch);
     }
     if envelope::is_scheduled(payload) {
         return Ok(match envelope::other_account(payload, &invocation.home) {
@@ -110,10 +118,11 @@ pub fn classify(payload: &Value, invocation: &Invocation) -> Result<Trigger, Unr
             None => Trigger::Command(Command::Sweep { cluster_name: None, region: None }),
         });
     }
-    Ok(match batch::event_or_wrapped(payload, invocation)? {
-        BatchContent::Ignored { reason } => Trigger::Ignored { reason },
-        BatchContent::Role(event) => Trigger::Role(event),
-    })
+    let form = Form::of(payload);
+    if invocation.invoked_as == InvokedAs::Events {
+        form.refuse_by_hand()?;
+    }
+    form.read(invocation)
 }
 
 /// The text at a place in a payload.

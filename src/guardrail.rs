@@ -34,6 +34,16 @@ impl Permit {
     pub fn grounds(&self) -> &str {
         &self.grounds
     }
+
+    /// The same permit, with who its approver claims to be among the grounds. It permits no more and no less: anybody who
+    /// may approve can claim anything.
+    #[must_use]
+    pub fn claimed_by(mut self, arn: Option<&str>) -> Self {
+        if let Some(arn) = arn {
+            self.grounds = format!("{}; claims to be {arn}", self.grounds);
+        }
+        self
+    }
 }
 
 /// Why there is no permit.

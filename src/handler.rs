@@ -11,13 +11,16 @@ use crate::app::{App, Run};
 use crate::discovery::{self, BlindSpot, Creation, Scope, Subject, Survey, reread_role};
 use crate::error::Error;
 use crate::event::{
-    BatchContent, BatchRecord, Command, Invocation, RoleChange, RoleEvent, Trigger, authorize, classify,
+    BatchContent, BatchRecord, Command, Invocation, InvokedAs, RoleChange, RoleEvent, Trigger, authorize, classify,
 };
+use crate::forget::forget;
 use crate::inventory;
+use crate::ledger::stored::RowKey;
 use crate::metrics;
+use crate::model::ClusterRef;
 use crate::outcome::{Outcome, Reason};
 use crate::repair::{self, Case, Purpose, attend};
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::verdict::{Verdict, judge};
 
 /// Until which delivery a record is asked for again because of a blind spot that may pass.
@@ -58,25 +61,33 @@ pub async fn handle(app: &App, payload: &Value, call: Call) -> Result<Value, Err
     }
     let is_sweep = matches!(&trigger, Trigger::Command(Command::Sweep { .. }));
     let owner = format!("{:032x}", fastrand::u128(..));
-    let run = Run::new(app, &invocation, call.deadline, owner, is_sweep);
+    let claimed_by = match &trigger {
+        Trigger::Command(command) => command.claimed_by().map(|claim| claim.as_str().to_owned()),
+        _ => None,
+    };
+    let run = Run::new(app, &invocation, call.deadline, owner, is_sweep).claimed_by(claimed_by.as_deref());
     let plan = match Plan::of(trigger, app, &invocation) {
         Next::Answer(report) => {
             report.log_lines().iter().for_each(|line| app.log_line(line));
             return Ok(report.to_value());
         }
-        Next::List(filter) => return inventory::list(&run, filter).await,
+        Next::List(filter) => return Box::pin(inventory::list(&run, filter)).await,
+        Next::Forget { key, even_open, report } => {
+            return Box::pin(forget(&run, &key, even_open, report.claimed_by(claimed_by))).await;
+        }
         Next::Work(plan) => *plan,
     };
 
     let survey = Box::pin(plan.survey(&run)).await?;
     let cases = plan.judge(&run, &survey).await;
     let cases = Box::pin(attend(&run, cases, &plan.purpose)).await;
-    publish(&run, plan, survey, cases, started).await
+    Box::pin(publish(&run, plan, survey, cases, started)).await
 }
 
 enum Next {
     Answer(Box<Report>),
     List(inventory::Filter),
+    Forget { key: RowKey, even_open: bool, report: Box<Report> },
     Work(Box<Plan>),
 }
 
@@ -105,7 +116,7 @@ impl Plan {
         let mode = app.config.mode.as_str();
         let report = |trigger| Report::new(invocation, trigger, mode);
         match trigger {
-            Trigger::Ignored { reason } => Next::Answer(Box::new(report("ignored").ignored(reason))),
+            Trigger::Ignored { reason } => Next::Answer(Box::new(report("ignored").because(Some(reason)))),
             Trigger::Role(event) => {
                 let trigger = match event.change {
                     RoleChange::Created { .. } => "roleCreated",
@@ -114,6 +125,7 @@ impl Plan {
                 let report = report(trigger).of_event(event.event_id.clone());
                 Next::Work(Box::new(Self::for_events(report, vec![event], Vec::new())))
             }
+            Trigger::Roles(events) => Next::Work(Box::new(Self::for_events(report("batch"), events, Vec::new()))),
             Trigger::Batch(records) => {
                 let events = records
                     .iter()
@@ -168,19 +180,23 @@ impl Plan {
             Command::Repair { principal, cluster_name: cluster, region } => {
                 (role(&principal), Scope { region, cluster }, act())
             }
-            Command::Approve { principal, cluster, role_id } => (
+            Command::Forget { key, even_open, .. } => {
+                return Next::Forget { key, even_open, report: Box::new(report) };
+            }
+            Command::Approve { principal, cluster, role_id, .. } => (
                 role(&principal),
                 Scope { region: Some(cluster.region), cluster: Some(cluster.name) },
                 Purpose::Approve { role_id },
             ),
-            Command::Restore { principal, cluster, role_id } => (
+            Command::Restore { principal, cluster, role_id, .. } => (
                 role(&principal),
                 Scope { region: Some(cluster.region), cluster: Some(cluster.name) },
                 Purpose::Restore { role_id },
             ),
         };
         let named = scope.cluster.is_some() && matches!(look_for, LookFor::Roles(_));
-        Next::Work(Box::new(Self { report, look_for, scope, purpose, events: Vec::new(), records: Vec::new(), named }))
+        let (events, records) = (Vec::new(), Vec::new());
+        Next::Work(Box::new(Self { report, look_for, scope, purpose, events, records, named }))
     }
 
     async fn survey(&self, run: &Run<'_>) -> Result<Survey, Error> {
@@ -193,6 +209,7 @@ impl Plan {
             }
         };
         if let (LookFor::Roles(subjects), true) = (&self.look_for, self.named)
+            && survey.clusters > 0
             && survey.sightings.is_empty()
             && survey.blind_spots.is_empty()
         {
@@ -211,7 +228,12 @@ impl Plan {
                 let is_safe = matches!(
                     verdict,
                     Verdict::Fresh(_)
-                        | Verdict::Undecided(Reason::OtherAccount | Reason::IamUser | Reason::ServiceLinkedRole)
+                        | Verdict::Undecided(
+                            Reason::OtherAccount
+                                | Reason::IamUser
+                                | Reason::ServiceLinkedRole { .. }
+                                | Reason::NotAPrincipal
+                        )
                 );
                 if from_list && !is_safe {
                     reread_role(run, &mut sighting).await;
@@ -223,6 +245,37 @@ impl Plan {
             .buffered(ROLES_AT_ONCE)
             .collect()
             .await
+    }
+}
+
+impl LookFor {
+    fn names(&self, principal: &str) -> bool {
+        match self {
+            Self::Roles(subjects) => {
+                subjects.iter().any(|subject| subject.arn.as_ref().is_some_and(|arn| arn.as_str() == principal))
+            }
+            Self::All { .. } => false,
+        }
+    }
+}
+
+impl Plan {
+    /// That the cluster which a command names does not exist, if it is so: nothing hid it, and the ledger knows of no
+    /// repair in it.
+    fn no_such_cluster(&self, survey: &Survey) -> Option<String> {
+        let name = self.scope.cluster.as_ref()?;
+        let is_seen = survey.clusters > 0 || !survey.sightings.is_empty() || !survey.blind_spots.is_empty();
+        if is_seen || survey.roles_unlisted.is_some() {
+            return None;
+        }
+        let where_to = match &self.scope.region {
+            Some(region) => format!("in {region}"),
+            None => format!("in the {} Regions of the setting REGIONS", survey.regions),
+        };
+        Some(format!(
+            "there is no EKS cluster {name} {where_to}, so nothing was looked at; check the name and the Region (a \
+             connected cluster has no access entries)"
+        ))
     }
 }
 
@@ -249,7 +302,8 @@ async fn publish(
     started: OffsetDateTime,
 ) -> Result<Value, Error> {
     let app = run.app;
-    let mut data = metrics::of_invocation(&cases, survey.blind_spots.len(), plan.events.len());
+    let received = if run.invocation.invoked_as == InvokedAs::Events { plan.events.len() } else { 0 };
+    let mut data = metrics::of_invocation(&cases, survey.blind_spots.len(), received);
     for at in &survey.known_fresh_in {
         if !cases.iter().any(|case| case.sighting.at == *at) {
             data.push(metrics::of_cluster(at, 0));
@@ -288,14 +342,22 @@ async fn publish(
         cases
     };
     let millis = u64::try_from((run.now() - started).whole_milliseconds()).unwrap_or_default();
+    let no_such_cluster = plan.no_such_cluster(&survey);
+    let claimed = |cluster: &ClusterRef, principal: &str| plan.scope.admits(cluster) && plan.look_for.names(principal);
     let report = plan
         .report
-        .having_seen(survey.regions, survey.clusters, examined, survey.not_reached)
+        .because(no_such_cluster)
+        .having_seen(&survey, examined)
         .with_cases(shown, run.invocation, &creators)
+        .with_claim(&claimed, run.claimed_by.as_deref())
         .with_blind_spots(&survey.blind_spots)
         .with_batch_item_failures(failures)
         .with_metrics(&data)
-        .having_taken(millis);
+        .having_taken(millis)
+        .within(match run.invocation.invoked_as {
+            InvokedAs::Events => app.config.max_report_bytes,
+            InvokedAs::Approve | InvokedAs::Plain => report::MOST_BYTES,
+        });
     report.log_lines().iter().for_each(|line| app.log_line(line));
     match verdict_on_all {
         Some(summary) => Err(Error::RepairIncomplete(summary)),

@@ -5,6 +5,7 @@
 //! reads are strongly consistent. Without a table (`LEDGER_TABLE` unset) every row is absent and nothing is written.
 
 pub mod row;
+pub mod stored;
 
 use time::OffsetDateTime;
 

@@ -46,6 +46,7 @@ pub mod trust;
 pub mod ledger;
 pub mod repair;
 
+pub mod forget;
 pub mod inventory;
 pub mod metrics;
 pub mod outcome;

@@ -65,7 +65,7 @@ impl RoleArn {
         let principal = Principal::parse(text);
         match principal {
             Principal::Role(arn) => Some(arn),
-            Principal::User { .. } | Principal::Other => None,
+            Principal::User { .. } | Principal::Other { .. } => None,
         }
     }
 
@@ -155,8 +155,12 @@ pub enum Principal {
         /// The account that the user lives in.
         account: String,
     },
-    /// Anything else: not a principal that EKS documents.
-    Other,
+    /// Neither: the account's root, a session, or no ARN at all. EKS takes some of these and never matches them
+    /// (kubernetes-sigs/aws-iam-authenticator#797).
+    Other {
+        /// The account that the ARN names, if it names one.
+        account: Option<String>,
+    },
 }
 
 impl Principal {
@@ -166,20 +170,16 @@ impl Principal {
         let mut parts = text.splitn(6, ':');
         let mut next = || parts.next().unwrap_or_default();
         let (arn, partition, service, region, account, resource) = (next(), next(), next(), next(), next(), next());
-        let plausible = arn == "arn"
-            && partition.starts_with("aws")
-            && service == "iam"
-            && region.is_empty()
-            && account.len() == 12
-            && account.bytes().all(|b| b.is_ascii_digit())
-            && resource.bytes().all(|b| b.is_ascii_graphic());
-        if !plausible {
-            return Self::Other;
+        let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+        if arn != "arn" || !partition.starts_with("aws") || !is_account {
+            return Self::Other { account: None };
         }
-        if resource.starts_with("user/") {
+        let is_of_iam = service == "iam" && region.is_empty() && resource.bytes().all(|b| b.is_ascii_graphic());
+        if is_of_iam && resource.starts_with("user/") {
             return Self::User { account: account.to_owned() };
         }
-        RoleArn::new(text, partition, account, resource).map_or(Self::Other, Self::Role)
+        let role = is_of_iam.then(|| RoleArn::new(text, partition, account, resource)).flatten();
+        role.map_or_else(|| Self::Other { account: Some(account.to_owned()) }, Self::Role)
     }
 }
 
@@ -254,6 +254,12 @@ impl fmt::Display for ClusterRef {
 }
 
 impl ClusterRef {
+    /// The cluster's ARN.
+    #[must_use]
+    pub fn arn(&self, home: &Home) -> String {
+        format!("arn:{}:eks:{}:{}:cluster/{}", home.partition, self.region, home.account, self.name)
+    }
+
     /// Reads the form that [`fmt::Display`] writes, the ledger's sort key: `REGION#CLUSTER_NAME`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

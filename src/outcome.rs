@@ -146,7 +146,10 @@ pub enum Reason {
     // undecided
     OtherAccount,
     IamUser,
-    ServiceLinkedRole,
+    ServiceLinkedRole {
+        is_stale: bool,
+    },
+    NotAPrincipal,
     RecordContradictsDates,
     RoleUnreadable {
         because: String,
@@ -163,7 +166,7 @@ pub enum Reason {
 
 impl Reason {
     /// All labels, in the order of the README's table.
-    pub const LABELS: [&'static str; 30] = [
+    pub const LABELS: [&'static str; 31] = [
         "privileged",
         "holdAll",
         "noLedger",
@@ -187,6 +190,7 @@ impl Reason {
         "otherAccount",
         "iamUser",
         "serviceLinkedRole",
+        "notAPrincipal",
         "recordContradictsDates",
         "roleUnreadable",
         "replacedByOther",
@@ -222,7 +226,8 @@ impl Reason {
             Self::AwsError { .. } => "awsError",
             Self::OtherAccount => "otherAccount",
             Self::IamUser => "iamUser",
-            Self::ServiceLinkedRole => "serviceLinkedRole",
+            Self::ServiceLinkedRole { .. } => "serviceLinkedRole",
+            Self::NotAPrincipal => "notAPrincipal",
             Self::RecordContradictsDates => "recordContradictsDates",
             Self::RoleUnreadable { .. } => "roleUnreadable",
             Self::ReplacedByOther => "replacedByOther",
@@ -235,6 +240,7 @@ impl Reason {
 
     /// A sentence for a person: what is the case, and what to do next where something is to be done.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a sentence for each word of a closed list")]
     pub fn explain(&self) -> String {
         match self {
             Self::Privileged { because } => format!(
@@ -315,7 +321,20 @@ impl Reason {
             Self::IamUser => "The principal is an IAM user; this function looks after roles. If the user was deleted and \
                               created again, delete the entry and create it anew."
                 .to_owned(),
-            Self::ServiceLinkedRole => "The principal is a service-linked role: its entry is AWS's own.".to_owned(),
+            Self::ServiceLinkedRole { is_stale: false } => {
+                "The principal is a service-linked role. A service of AWS made the entry and looks after it.".to_owned()
+            }
+            Self::ServiceLinkedRole { is_stale: true } => {
+                "The principal is a service-linked role, and the entry is stale: its dates are those of an earlier role of \
+                 this name. Only the service can replace the entry. Follow the service's own steps to set up its access \
+                 again."
+                    .to_owned()
+            }
+            Self::NotAPrincipal => {
+                "The principal is neither an IAM role nor an IAM user, such as the account's root. EKS accepts such an entry \
+                 and never matches it, so it lets nobody in. Delete it, and create entries for the roles that need access."
+                    .to_owned()
+            }
             Self::RecordContradictsDates => {
                 "The ledger and the dates contradict each other: the ledger saw this very entry good with another role \
                  ID, or a later entry good with this one. EKS may have answered late: look again. If it stays so, check \

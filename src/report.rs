@@ -3,11 +3,11 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::discovery::BlindSpot;
+use crate::discovery::{BlindSpot, Survey};
 use crate::event::Invocation;
 use crate::ledger::row::rfc3339;
 use crate::metrics::Datum;
-use crate::model::AccessPolicy;
+use crate::model::{AccessPolicy, ClusterRef, Region};
 use crate::outcome::{Outcome, Reason};
 use crate::repair::Case;
 use crate::verdict::Verdict;
@@ -17,8 +17,8 @@ mod remedy;
 /// The most entries that one report carries.
 const MOST_ENTRIES: usize = 5000;
 
-/// The most bytes that they may take: Lambda's answer may be 6 MB at most.
-const MOST_BYTES: usize = 5_000_000;
+/// The most bytes that any answer has: Lambda's may be 6 MB at most.
+pub const MOST_BYTES: usize = 5_000_000;
 
 /// The function's answer.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -35,8 +35,13 @@ pub struct Report {
     mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forgotten: Option<Value>,
     regions: usize,
     clusters: usize,
+    clusters_excluded: usize,
     entries_examined: usize,
     entries_not_reached: usize,
     entries: Vec<Entry>,
@@ -45,10 +50,20 @@ pub struct Report {
     batch_item_failures: Vec<Value>,
     metrics: Map<String, Value>,
     duration_ms: u64,
+    /// How many entries the answer has; the log has all of `entries`.
+    #[serde(skip)]
+    answered: Option<Answered>,
+}
+
+/// How much of the lists fits into the answer.
+#[derive(Debug, Clone, Copy)]
+struct Answered {
+    entries: usize,
+    blind_spots: usize,
 }
 
 /// One entry of the report.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     region: String,
@@ -66,6 +81,8 @@ pub struct Entry {
     detail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimed_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,10 +129,10 @@ impl Report {
         }
     }
 
-    /// The report of input that is not for us.
+    /// Why nothing was looked at, if so.
     #[must_use]
-    pub fn ignored(mut self, reason: String) -> Self {
-        self.reason = Some(reason);
+    pub fn because(mut self, reason: Option<String>) -> Self {
+        self.reason = reason;
         self
     }
 
@@ -135,11 +152,12 @@ impl Report {
 
     /// How much was looked at.
     #[must_use]
-    pub fn having_seen(mut self, regions: usize, clusters: usize, entries: usize, not_reached: usize) -> Self {
-        self.regions = regions;
-        self.clusters = clusters;
+    pub fn having_seen(mut self, survey: &Survey, entries: usize) -> Self {
+        self.regions = survey.regions;
+        self.clusters = survey.clusters;
+        self.clusters_excluded = survey.clusters_excluded;
         self.entries_examined = entries;
-        self.entries_not_reached = not_reached;
+        self.entries_not_reached = survey.not_reached;
         self
     }
 
@@ -147,17 +165,50 @@ impl Report {
     #[must_use]
     pub fn with_cases(mut self, mut cases: Vec<Case>, invocation: &Invocation, creator: &Creators<'_>) -> Self {
         cases.sort_by(|a, b| order(a).cmp(&order(b)));
-        let mut bytes = 0;
-        self.entries = cases
-            .iter()
-            .take(MOST_ENTRIES)
-            .map(|case| Entry::of(case, invocation, creator))
-            .take_while(|entry| {
-                bytes += serde_json::to_string(entry).map_or(0, |text| text.len() + 1);
-                bytes <= MOST_BYTES
-            })
-            .collect();
+        self.entries = cases.iter().take(MOST_ENTRIES).map(|case| Entry::of(case, invocation, creator)).collect();
         self.entries_omitted = cases.len() - self.entries.len();
+        self
+    }
+
+    /// Who the person behind the command claims to be, on the entry that the command names. The entry that stops all
+    /// others may be here too, and nobody asked for it.
+    #[must_use]
+    pub fn with_claim(mut self, is_named: &dyn Fn(&ClusterRef, &str) -> bool, claimed_by: Option<&str>) -> Self {
+        for entry in &mut self.entries {
+            let at = ClusterRef { region: Region(entry.region.clone()), name: entry.cluster_name.clone() };
+            entry.claimed_by = claimed_by.filter(|_| is_named(&at, &entry.principal_arn)).map(str::to_owned);
+        }
+        self
+    }
+
+    /// Who the person behind a command without entries claims to be.
+    #[must_use]
+    pub fn claimed_by(mut self, claimed_by: Option<String>) -> Self {
+        self.claimed_by = claimed_by;
+        self
+    }
+
+    /// The row that was taken out of the ledger.
+    #[must_use]
+    pub fn having_forgotten(mut self, row: Value) -> Self {
+        self.forgotten = Some(row);
+        self
+    }
+
+    /// An entry whose row could not be worked on; nothing else was looked at.
+    #[must_use]
+    pub fn having_left(mut self, principal: &str, cluster: &ClusterRef, outcome: &Outcome) -> Self {
+        self.entries.push(Entry {
+            region: cluster.region.to_string(),
+            cluster_name: cluster.name.clone(),
+            principal_arn: principal.to_owned(),
+            verdict: "undecided",
+            outcome: outcome.label(),
+            reason: outcome.reason().map(Reason::label),
+            detail: outcome.reason().map(Reason::explain),
+            claimed_by: self.claimed_by.clone(),
+            ..Entry::default()
+        });
         self
     }
 
@@ -200,10 +251,35 @@ impl Report {
         self
     }
 
+    /// Keeps the whole answer, serialized, below so many bytes: with the worst entries, and at most half of what is left
+    /// for blind spots. The log still has all of both. The records to deliver again are never cut: whoever reads them
+    /// would take a record for done.
+    #[must_use]
+    pub fn within(mut self, most_bytes: usize) -> Self {
+        let total = self.entries.len() + self.entries_omitted;
+        let (entries, blind_spots) = (std::mem::take(&mut self.entries), std::mem::take(&mut self.blind_spots));
+        self.entries_omitted = total;
+        let mut left = most_bytes.saturating_sub(bytes_of(&self));
+        let (spots_kept, spots_bytes) = fitting(&blind_spots, left / 2);
+        left -= spots_bytes;
+        let (entries_kept, _) = fitting(&entries, left);
+        self.entries_omitted = total - entries_kept;
+        self.answered = Some(Answered { entries: entries_kept, blind_spots: spots_kept });
+        Self { entries, blind_spots, ..self }
+    }
+
     /// The answer.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let Some(answered) = self.answered {
+            for (name, kept) in [("entries", answered.entries), ("blindSpots", answered.blind_spots)] {
+                if let Some(list) = value[name].as_array_mut() {
+                    list.truncate(kept);
+                }
+            }
+        }
+        value
     }
 
     /// The log lines: the report, then each entry and blind spot, so that filters and queries reach them.
@@ -212,6 +288,8 @@ impl Report {
         let line = |kind: &str, value: Value| {
             let mut line = Map::new();
             line.insert("kind".to_owned(), json!(kind));
+            // Lambda's log level filter drops by this member.
+            line.insert("level".to_owned(), json!("INFO"));
             line.insert("requestId".to_owned(), json!(self.request_id));
             if let Value::Object(value) = value {
                 line.extend(value);
@@ -227,6 +305,23 @@ impl Report {
         let spots = self.blind_spots.iter().map(|spot| line("blindSpot", json!(spot)));
         std::iter::once(line("report", whole)).chain(entries).chain(spots).collect()
     }
+}
+
+fn bytes_of(value: &impl Serialize) -> usize {
+    serde_json::to_string(value).map_or(0, |text| text.len())
+}
+
+/// How many of the first items fit, each with its comma, and the bytes that they take.
+fn fitting(items: &[impl Serialize], most_bytes: usize) -> (usize, usize) {
+    let mut bytes = 0;
+    for (count, item) in items.iter().enumerate() {
+        let more = bytes + bytes_of(item) + 1;
+        if more > most_bytes {
+            return (count, bytes);
+        }
+        bytes = more;
+    }
+    (items.len(), bytes)
 }
 
 fn order(case: &Case) -> (u8, &str, &str, &str) {
@@ -254,6 +349,7 @@ impl Entry {
             reason: case.outcome.reason().map(Reason::label),
             detail: detail(case),
             remedy: remedy::of(case, invocation),
+            claimed_by: None,
             role_id: role.map(|role| role.id.to_string()),
             previous_role_id: case.previous_role_id.as_ref().map(ToString::to_string),
             role_created_at: role.map(|role| rfc3339(role.created_at)),

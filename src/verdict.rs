@@ -89,7 +89,10 @@ pub fn judge(sighting: &Sighting, home: &Home) -> Verdict {
         Principal::User { account } if account == home.account => Verdict::Undecided(Reason::IamUser),
         Principal::User { .. } => Verdict::Undecided(Reason::OtherAccount),
         Principal::Role(arn) if !arn.is_of(home) => Verdict::Undecided(Reason::OtherAccount),
-        Principal::Role(arn) if arn.is_service_linked() => Verdict::Undecided(Reason::ServiceLinkedRole),
+        Principal::Role(arn) if arn.is_service_linked() => {
+            let is_stale = sighting.role.role().is_some_and(|role| is_older(&examined.entry, role.created_at));
+            Verdict::Undecided(Reason::ServiceLinkedRole { is_stale })
+        }
         Principal::Role(_) => match &sighting.role {
             RoleState::Present(role) => against(role, &examined.entry, sighting),
             RoleState::Absent => Verdict::Orphaned,
@@ -97,10 +100,10 @@ pub fn judge(sighting: &Sighting, home: &Home) -> Verdict {
                 Verdict::Undecided(Reason::RoleUnreadable { because: because.clone(), may_pass: *may_pass })
             }
         },
-        Principal::Other => {
-            let because = "not the ARN of an IAM role".to_owned();
-            Verdict::Undecided(Reason::RoleUnreadable { because, may_pass: false })
+        Principal::Other { account: Some(account) } if account != home.account => {
+            Verdict::Undecided(Reason::OtherAccount)
         }
+        Principal::Other { .. } => Verdict::Undecided(Reason::NotAPrincipal),
     }
 }
 

@@ -170,7 +170,7 @@ fn item_of(attributes: HashMap<String, AttributeValue>) -> Item {
     attributes.into_iter().map(|(name, value)| (name, value_of(value))).collect()
 }
 
-fn value_of(attribute: AttributeValue) -> Value {
+pub(super) fn value_of(attribute: AttributeValue) -> Value {
     match attribute {
         AttributeValue::S(text) => Value::String(text),
         AttributeValue::N(number) => number.parse::<Number>().map_or(Value::Null, Value::Number),

@@ -207,7 +207,7 @@ impl Eks {
                 self.client.list_access_entries().cluster_name(cluster).max_results(PAGE).set_next_token(token);
             let page = match self.read("ListAccessEntries", || request.clone().send()).await {
                 Ok(page) => page,
-                Err(fault) => return unsupported(fault, Vec::new()),
+                Err(fault) => return self.without_entries(cluster, fault, Vec::new()).await,
             };
             principals.extend(page.access_entries.unwrap_or_default());
             token = page.next_token.filter(|token| !token.is_empty());
@@ -233,7 +233,28 @@ impl Eks {
                 let entry = reply.access_entry.ok_or_else(|| Fault::malformed(OPERATION, "accessEntry"))?;
                 entry_of(OPERATION, entry).map(|entry| Entries::Known(Some(entry)))
             }
-            Err(fault) => unsupported(fault, None),
+            Err(fault) => self.without_entries(cluster, fault, None).await,
+        }
+    }
+
+    /// What a failed read of entries says about the cluster.
+    ///
+    /// A cluster that is being created or deleted, or is connected, refuses with a text that nobody documents. So its
+    /// status is read rather than the text: one call more, only after a clear refusal.
+    async fn without_entries<T>(&self, cluster: &str, fault: Fault, none: T) -> Result<Entries<T>, Fault> {
+        if fault.kind == FaultKind::NotFound {
+            return Ok(Entries::Known(none));
+        }
+        if fault.is_about_authentication_mode() {
+            return Ok(Entries::Unsupported);
+        }
+        if !fault.is_clear_refusal() {
+            return Err(fault);
+        }
+        match Box::pin(self.describe_cluster(cluster)).await {
+            Ok(Some(cluster)) if cluster.is_workable => Err(fault),
+            Ok(_) => Ok(Entries::Unsupported),
+            Err(_) => Err(fault),
         }
     }
 
@@ -379,14 +400,6 @@ fn in_time() -> aws_sdk_eks::config::Builder {
 
 fn absent<T>(fault: Fault) -> Result<Option<T>, Fault> {
     if fault.kind == FaultKind::NotFound { Ok(None) } else { Err(fault) }
-}
-
-fn unsupported<T>(fault: Fault, none: T) -> Result<Entries<T>, Fault> {
-    match fault.kind {
-        FaultKind::NotFound => Ok(Entries::Known(none)),
-        FaultKind::InvalidRequest => Ok(Entries::Unsupported),
-        _ => Err(fault),
-    }
 }
 
 fn time_of(operation: &'static str, what: &str, time: Option<DateTime>) -> Result<OffsetDateTime, Fault> {

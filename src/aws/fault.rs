@@ -28,7 +28,7 @@ pub enum FaultKind {
     NotFound,
     /// The access entry exists already, or a change of it is under way.
     InUse,
-    /// The state of the cluster does not allow it; on access-entry calls: its authentication mode has none.
+    /// The state of the cluster does not allow it; [`Fault::is_about_authentication_mode`] says whether it has entries.
     InvalidRequest,
     /// A parameter was refused.
     InvalidParameter,
@@ -88,7 +88,8 @@ impl Fault {
             SdkError::ResponseError(_) => {
                 Self::without_reply(FaultKind::ServerError, operation, "the reply could not be read")
             }
-            _ => Self::without_reply(FaultKind::Refused, operation, "the request could not be built"),
+            // Nobody refused anything: what is not clear counts as what may pass.
+            _ => Self::without_reply(FaultKind::ServerError, operation, "the request could not be built"),
         }
     }
 
@@ -96,7 +97,6 @@ impl Fault {
         let code = match kind {
             FaultKind::TimedOut => "TimedOut",
             FaultKind::Unresolvable => "Unresolvable",
-            FaultKind::Refused => "NotSent",
             _ => "NoReply",
         };
         Self { kind, operation, code: code.to_owned(), message: message.to_owned() }
@@ -133,6 +133,34 @@ impl Fault {
     #[must_use]
     pub fn may_pass(&self) -> bool {
         matches!(self.kind, FaultKind::Throttled | FaultKind::TimedOut | FaultKind::ServerError)
+    }
+
+    /// Whether AWS answered clearly that it will not do it: the same call is refused again until somebody changes
+    /// something.
+    #[must_use]
+    pub fn is_clear_refusal(&self) -> bool {
+        match self.kind {
+            FaultKind::InUse
+            | FaultKind::InvalidRequest
+            | FaultKind::InvalidParameter
+            | FaultKind::LimitExceeded
+            | FaultKind::Refused => true,
+            FaultKind::NotFound
+            | FaultKind::Denied { .. }
+            | FaultKind::Throttled
+            | FaultKind::TimedOut
+            | FaultKind::ServerError
+            | FaultKind::Unresolvable
+            | FaultKind::ConditionFailed => false,
+        }
+    }
+
+    /// Whether EKS says that the cluster has no access entries because of its authentication mode, as in "The cluster's
+    /// authentication mode must be set to one of [`API`, `API_AND_CONFIG_MAP`] to perform this operation."
+    /// (aws-ia/terraform-aws-eks-blueprints#1877, upbound/configuration-aws-eks PR#122). `InvalidRequestException` has other causes, which say nothing about entries.
+    #[must_use]
+    pub fn is_about_authentication_mode(&self) -> bool {
+        self.kind == FaultKind::InvalidRequest && self.says("authentication mode")
     }
 
     /// Whether EKS says that it does not know the principal (yet).

@@ -90,6 +90,8 @@ fn a_value_that_means_nothing_stops_with_one_line_that_names_it() {
         ("SETTLE_SECONDS", "1m", "from 0 to 600"),
         ("MAX_CONCURRENCY_PER_REGION", "0", "from 1 to 100"),
         ("MAX_CONCURRENCY_PER_REGION", "101", "from 1 to 100"),
+        ("MAX_REPORT_KB", "49", "from 50 to 5000"),
+        ("MAX_REPORT_KB", "5001", "from 50 to 5000"),
         ("METRIC_NAMESPACE", ":x", "255"),
         ("METRIC_NAMESPACE", "AWS/EKS", "AWS/"),
         ("METRIC_NAMESPACE", "naïve", "ASCII"),

@@ -98,8 +98,11 @@ pub async fn survey_all(
     let mut clusters = Vec::new();
     for (list, region) in lists {
         match list {
-            Ok(list) => clusters.extend(list),
-            Err(fault) => survey.blind_spots.push(BlindSpot::of(&region, None, &fault)),
+            Ok(list) => {
+                clusters.extend(list.to_read);
+                survey.clusters_excluded += list.excluded;
+            }
+            Err(fault) => survey.blind_spots.push(BlindSpot::of(&region, scope.cluster.as_deref(), &fault)),
         }
     }
     survey.clusters = clusters.len();
@@ -153,7 +156,7 @@ pub async fn survey_all(
         }
     }
     drop(views);
-    unfinished(run, known, &mut survey, ends).await;
+    unfinished(run, scope, known, &mut survey, ends).await;
     Ok(survey)
 }
 
@@ -308,15 +311,20 @@ async fn remember(run: &Run<'_>, at: &ClusterRef, notes: Option<&Notes>, fresh: 
         .await;
 }
 
-/// The unfinished repairs whose entries were not met.
-async fn unfinished(run: &Run<'_>, known: &Known, survey: &mut Survey, ends: tokio::time::Instant) {
+/// The unfinished repairs whose entries were not met, those in excluded clusters among them; and the rows that are not in
+/// order, without those.
+async fn unfinished(run: &Run<'_>, scope: &Scope, known: &Known, survey: &mut Survey, ends: tokio::time::Instant) {
     let met: BTreeSet<(ClusterRef, String)> =
         survey.sightings.iter().map(|s| (s.at.clone(), s.principal_arn.clone())).collect();
     let left =
         known.rows.iter().flat_map(|(at, notes)| notes.iter().map(move |(principal, note)| (at, principal, note)));
     let left: Vec<_> = left
         .filter_map(|(at, principal, note)| match note {
-            Note::Whole(read) if !survey.is_blind_to(at) && !met.contains(&(at.clone(), principal.to_string())) => {
+            Note::Whole(read)
+                if (read.open().is_some() || !scope.excludes(run, at))
+                    && !survey.is_blind_to(at)
+                    && !met.contains(&(at.clone(), principal.to_string())) =>
+            {
                 Some((at, principal, read))
             }
             _ => None,

@@ -15,6 +15,7 @@ use crate::model::{Cluster, ClusterRef, Region, RoleArn};
 #[derive(Debug, Default)]
 pub(super) struct Pass {
     pub(super) clusters: usize,
+    pub(super) excluded: usize,
     pub(super) found: Vec<Found>,
     pub(super) blind_spots: Vec<BlindSpot>,
 }
@@ -38,6 +39,7 @@ pub(super) async fn look(
     let views = join_all(regions.iter().map(|region| look_in_region(run, region, scope, subjects, ends))).await;
     views.into_iter().fold(Pass::default(), |mut all, view| {
         all.clusters += view.clusters;
+        all.excluded += view.excluded;
         all.found.extend(view.found);
         all.blind_spots.extend(view.blind_spots);
         all
@@ -55,12 +57,13 @@ async fn look_in_region(
     let clusters = match clusters_of(run, region, scope, ends).await {
         Ok(clusters) => clusters,
         Err(fault) => {
-            pass.blind_spots.push(BlindSpot::of(region, None, &fault));
+            pass.blind_spots.push(BlindSpot::of(region, scope.cluster.as_deref(), &fault));
             return pass;
         }
     };
-    pass.clusters = clusters.len();
-    let looks = clusters.iter().map(|cluster| async move {
+    pass.clusters = clusters.to_read.len();
+    pass.excluded = clusters.excluded;
+    let looks = clusters.to_read.iter().map(|cluster| async move {
         let look = look_in_cluster(run, cluster, subjects);
         let seen = tokio::time::timeout_at(ends, look).await.unwrap_or_else(|_| Err(out_of_time()));
         (cluster, seen)
@@ -74,18 +77,32 @@ async fn look_in_region(
     pass
 }
 
-/// The clusters of a Region that are asked for; a named one is not looked up, since its own calls tell.
+/// The clusters of a Region.
+#[derive(Debug, Default)]
+pub(super) struct Clusters {
+    pub(super) to_read: Vec<ClusterRef>,
+    /// How many more `CLUSTER_PATTERNS` keeps from being read.
+    pub(super) excluded: usize,
+}
+
+/// The clusters of a Region that are asked for. A named one is looked up: whether it exists is not told by the calls
+/// about its entries, whose "not found" may mean the entry.
 pub(super) async fn clusters_of(
     run: &Run<'_>,
     region: &Region,
     scope: &Scope,
     ends: tokio::time::Instant,
-) -> Result<Vec<ClusterRef>, Fault> {
-    if let Some(name) = &scope.cluster {
-        return Ok(vec![ClusterRef { region: region.clone(), name: name.clone() }]);
-    }
-    let list = async { run.eks(region).list_clusters().await };
-    tokio::time::timeout_at(ends, list).await.unwrap_or_else(|_| Err(out_of_time()))
+) -> Result<Clusters, Fault> {
+    let eks = run.eks(region);
+    let list = async {
+        match &scope.cluster {
+            Some(name) => Ok(eks.describe_cluster(name).await?.into_iter().map(|cluster| cluster.at).collect()),
+            None => eks.list_clusters().await,
+        }
+    };
+    let all = tokio::time::timeout_at(ends, list).await.unwrap_or_else(|_| Err(out_of_time()))?;
+    let (excluded, to_read): (Vec<_>, Vec<_>) = all.into_iter().partition(|cluster| scope.excludes(run, cluster));
+    Ok(Clusters { to_read, excluded: excluded.len() })
 }
 
 pub(super) fn out_of_time() -> Fault {

@@ -36,8 +36,13 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
         rows_of(run, guesses.collect()),
     )
     .await;
-    let mut survey =
-        Survey { regions: regions.len(), clusters: pass.clusters, blind_spots: pass.blind_spots, ..Survey::default() };
+    let mut survey = Survey {
+        regions: regions.len(),
+        clusters: pass.clusters,
+        clusters_excluded: pass.excluded,
+        blind_spots: pass.blind_spots,
+        ..Survey::default()
+    };
 
     let more: BTreeSet<RoleArn> = (pass.found.iter().filter_map(|found| RoleArn::parse(found.principal())))
         .chain(roles.values().filter_map(|(state, _)| state.role()).map(|role| role.arn.clone()))
@@ -50,7 +55,8 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
         .filter_map(|(arn, rows)| Some((arn, rows.as_ref().ok()?)))
         .flat_map(|(arn, rows)| rows.iter().map(move |(at, read)| (arn, at, read)))
         .filter(|(arn, at, read)| {
-            (read.open().is_some() || matches!(read, RowRead::Invalid(_)))
+            // An unfinished repair is finished whatever the settings exclude; other rows of excluded clusters are left.
+            (read.open().is_some() || (matches!(read, RowRead::Invalid(_)) && !scope.excludes(run, at)))
                 && scope.admits(at)
                 && !survey.is_blind_to(at)
                 && !seen(&pass.found, arn, at)
@@ -71,12 +77,7 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
         .collect();
     roles.extend(roles::read_all(run, names).await);
     if !pass.found.is_empty() || !open.is_empty() {
-        for subject in subjects {
-            let key = subject.name.to_ascii_lowercase();
-            if let Some(seen) = roles.remove(&key) {
-                roles.insert(key, roles::catch_up(run, subject, seen).await);
-            }
-        }
+        caught_up(run, subjects, &mut roles).await;
     }
 
     for found in pass.found {
@@ -98,12 +99,36 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
     Ok(survey)
 }
 
-/// What is known of an entry that a person named and that is not there: its cluster, its role and its row.
+/// Waits until IAM shows what the events of the roles' creation told: side by side, so that one event does not use up the
+/// time of the others; events of one role after each other.
+async fn caught_up(run: &Run<'_>, subjects: &[Subject], roles: &mut Roles) {
+    let mut by_name: BTreeMap<String, Vec<&Subject>> = BTreeMap::new();
+    for subject in subjects {
+        by_name.entry(subject.name.to_ascii_lowercase()).or_default().push(subject);
+    }
+    let due: Vec<_> = by_name
+        .into_iter()
+        .filter_map(|(name, subjects)| roles.remove(&name).map(|seen| (name, subjects, seen)))
+        .collect();
+    let caught_up: Vec<_> = stream::iter(due)
+        .map(|(name, subjects, mut seen)| async move {
+            for subject in subjects {
+                seen = roles::catch_up(run, subject, seen).await;
+            }
+            (name, seen)
+        })
+        .buffer_unordered(QUERIES_AT_ONCE)
+        .collect()
+        .await;
+    roles.extend(caught_up);
+}
+
+/// What is known of an entry that a person named and that is not there: its cluster, its role and its row. Nothing, if
+/// there is no such cluster.
 pub async fn named_but_not_found(run: &Run<'_>, subject: &Subject, scope: &Scope, survey: &mut Survey) {
     let (Some(arn), Some(name)) = (&subject.arn, &scope.cluster) else { return };
     let regions = scope.regions(run).await.unwrap_or_default();
     let (role, role_read_at) = roles::read(run, arn.name()).await;
-    let mut missing = None;
     for region in regions {
         let at = ClusterRef { region, name: name.clone() };
         let (seen, row) =
@@ -116,8 +141,10 @@ pub async fn named_but_not_found(run: &Run<'_>, subject: &Subject, scope: &Scope
                 continue;
             }
         };
-        let is_its_cluster = cluster.is_some();
-        let sighting = Sighting {
+        if cluster.is_none() {
+            continue;
+        }
+        survey.sightings.push(Sighting {
             at,
             cluster,
             principal_arn: arn.as_str().to_owned(),
@@ -125,14 +152,9 @@ pub async fn named_but_not_found(run: &Run<'_>, subject: &Subject, scope: &Scope
             row,
             role: role.clone().of(arn),
             role_read_at,
-        };
-        if is_its_cluster {
-            missing = Some(sighting);
-            break;
-        }
-        missing = missing.or(Some(sighting));
+        });
+        break;
     }
-    survey.sightings.extend(missing);
 }
 
 impl Found {

@@ -42,11 +42,12 @@ pub(super) async fn catch_up(
     seen: (RoleState, OffsetDateTime),
 ) -> (RoleState, OffsetDateTime) {
     let Some(creation) = &subject.created else { return seen };
-    let Some(created_at) = creation.at else { return seen };
     let patience = run.config().settle;
-    let give_up = (created_at + patience).min(run.now() + patience).min(run.survey_ends());
+    let longest = run.now() + patience;
+    // Without a time the event may be of just now.
+    let give_up = creation.at.map_or(longest, |at| longest.min(at + patience)).min(run.survey_ends());
     let mut seen = seen;
-    while is_behind(&seen.0, creation, created_at) {
+    while is_behind(&seen.0, creation) {
         if run.now() + BETWEEN_LOOKS > give_up {
             return seen;
         }
@@ -56,12 +57,12 @@ pub(super) async fn catch_up(
     seen
 }
 
-/// Whether IAM shows an older state than the event's: the ID is another, and the role was there before.
-fn is_behind(state: &RoleState, creation: &Creation, created_at: OffsetDateTime) -> bool {
+/// Whether IAM shows an older state than the event's: the ID is another, and the role may have been there before.
+fn is_behind(state: &RoleState, creation: &Creation) -> bool {
     match state {
         RoleState::Present(role) => {
             creation.role_id.as_ref().is_some_and(|id| *id != role.id)
-                && role.created_at.unix_timestamp() < created_at.unix_timestamp()
+                && creation.at.is_none_or(|at| role.created_at.unix_timestamp() < at.unix_timestamp())
         }
         RoleState::Absent => true,
         RoleState::Unreadable { .. } => false,

@@ -1,4 +1,4 @@
-//! An SQS batch, and the record of a failed invocation that may be in it.
+//! An SQS batch.
 //!
 //! Decides what each record asks for, one by one: a record that cannot be read fails alone. Commands are not taken out
 //! of a queue or a wrapper: who may send there is not who may command.
@@ -7,7 +7,8 @@ use aws_lambda_events::event::sqs::SqsMessage;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Invocation, RoleEvent, UnrecognizedPayload, envelope};
+use super::form::{self, Form};
+use super::{Invocation, RoleEvent, UnrecognizedPayload, mistake};
 
 /// One record of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +33,15 @@ pub enum BatchContent {
     Role(RoleEvent),
 }
 
+const OTHER_RECORDS: &str = "the records are not those of an SQS queue";
+
 /// Reads `Records`.
 ///
 /// # Errors
 ///
 /// Where these are no records of SQS, or one has no ID by which it could be reported as failed.
-pub(super) fn read(records: &Value, invocation: &Invocation) -> Result<Vec<BatchRecord>, UnrecognizedPayload> {
-    let Some(records) = records.as_array() else {
+pub(super) fn read(payload: &Value, invocation: &Invocation) -> Result<Vec<BatchRecord>, UnrecognizedPayload> {
+    let Some(records) = payload.get("Records").and_then(Value::as_array) else {
         return Err(UnrecognizedPayload::form("Records is not a list"));
     };
     records
@@ -46,7 +49,9 @@ pub(super) fn read(records: &Value, invocation: &Invocation) -> Result<Vec<Batch
         .map(|record| {
             let text = |name: &str| record.get(name).and_then(Value::as_str);
             if text("eventSource") != Some("aws:sqs") {
-                return Err(UnrecognizedPayload::form("the records are not those of an SQS queue"));
+                let mistake =
+                    if text("EventSource").is_some() { mistake::of(payload) } else { OTHER_RECORDS.to_owned() };
+                return Err(UnrecognizedPayload::form(&mistake));
             }
             match text("messageId").filter(|id| !id.is_empty()) {
                 Some(message_id) => Ok(record_of(message_id, record, invocation)),
@@ -69,24 +74,10 @@ fn record_of(message_id: &str, record: &Value, invocation: &Invocation) -> Batch
 
 fn content_of(body: &str, invocation: &Invocation) -> Result<BatchContent, String> {
     let payload: Value = serde_json::from_str(body).map_err(|error| format!("the body is not JSON: {error}"))?;
-    event_or_wrapped(&payload, invocation).map_err(|error| error.to_string())
-}
-
-/// Reads an event, or the record of a failed invocation with an event inside. One layer: a wrapper in a wrapper was not
-/// made by Lambda.
-pub(super) fn event_or_wrapped(payload: &Value, invocation: &Invocation) -> Result<BatchContent, UnrecognizedPayload> {
-    let event = payload.get("requestPayload").unwrap_or(payload);
-    if event.get("command").is_some() || envelope::is_scheduled(event) {
-        return Err(UnrecognizedPayload::content(
-            "a command or a scheduled event is taken by direct invocation only, never out of a queue or out of the \
-             record of a failed invocation; invoke the function with it"
-                .to_owned(),
-        ));
-    }
-    if event.get("Records").is_some()
-        || (payload.get("requestPayload").is_some() && event.get("requestPayload").is_some())
-    {
-        return Err(UnrecognizedPayload::form("an event is taken out of one wrapper, not out of several"));
-    }
-    envelope::read(event, invocation)
+    let form = Form::of(&payload);
+    let read = form.refuse_by_hand().and_then(|()| match form {
+        Form::Failure(inner) => form::failed(inner, invocation),
+        _ => form::event_only(&payload, invocation),
+    });
+    read.map_err(|error| error.to_string())
 }

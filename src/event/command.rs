@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::envelope::is_role_id;
 use super::{Invocation, InvokedAs, UnrecognizedPayload, quoted};
 use crate::config::parse_region;
+use crate::ledger::stored::RowKey;
 use crate::model::{ClusterRef, Home, Region, RoleArn, RoleId};
 
 /// A command with its arguments.
@@ -39,6 +40,8 @@ pub enum Command {
         cluster: ClusterRef,
         /// The role's ID that the person saw.
         role_id: RoleId,
+        /// Who the person claims to be.
+        claimed_by: Option<Claim>,
     },
     /// Create a missing entry again, from the ledger.
     Restore {
@@ -48,6 +51,17 @@ pub enum Command {
         cluster: ClusterRef,
         /// The role's ID that the person saw.
         role_id: RoleId,
+        /// Who the person claims to be.
+        claimed_by: Option<Claim>,
+    },
+    /// Take a row out of the ledger.
+    Forget {
+        /// Which row.
+        key: RowKey,
+        /// Whether it may be of an unfinished repair.
+        even_open: bool,
+        /// Who the person claims to be.
+        claimed_by: Option<Claim>,
     },
     /// Look at all entries.
     Sweep {
@@ -78,9 +92,38 @@ impl Command {
             Self::Repair { .. } => "repair",
             Self::Approve { .. } => "approve",
             Self::Restore { .. } => "restore",
+            Self::Forget { .. } => "forget",
             Self::Sweep { .. } => "sweep",
             Self::Inventory { .. } => "inventory",
         }
+    }
+
+    /// Who the person behind it claims to be.
+    #[must_use]
+    pub fn claimed_by(&self) -> Option<&Claim> {
+        match self {
+            Self::Approve { claimed_by, .. } | Self::Restore { claimed_by, .. } | Self::Forget { claimed_by, .. } => {
+                claimed_by.as_ref()
+            }
+            Self::Check { .. } | Self::Repair { .. } | Self::Sweep { .. } | Self::Inventory { .. } => None,
+        }
+    }
+}
+
+/// The ARN that a person gives as their own. Lambda does not tell a function who invoked it, so nobody checked it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim(String);
+
+impl Claim {
+    fn parse(text: &str) -> Option<Self> {
+        let printable = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+        (text.starts_with("arn:") && text.len() <= 2048 && printable).then(|| Self(text.to_owned()))
+    }
+
+    /// The ARN.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -98,12 +141,13 @@ pub struct NotPermitted {
 ///
 /// # Errors
 ///
-/// For `approve` and `restore`, where the function was not invoked through the alias `approve`.
+/// For `approve`, `restore` and `forget`, if the function was not invoked through the alias `approve`.
 pub fn authorize(command: &Command, invocation: &Invocation) -> Result<(), NotPermitted> {
     match (command, invocation.invoked_as) {
-        (Command::Approve { .. } | Command::Restore { .. }, InvokedAs::Events | InvokedAs::Plain) => {
-            Err(NotPermitted { command: command.name(), function_arn: invocation.qualified("approve") })
-        }
+        (
+            Command::Approve { .. } | Command::Restore { .. } | Command::Forget { .. },
+            InvokedAs::Events | InvokedAs::Plain,
+        ) => Err(NotPermitted { command: command.name(), function_arn: invocation.qualified("approve") }),
         _ => Ok(()),
     }
 }
@@ -117,13 +161,19 @@ struct Row {
     optional: &'static [&'static str],
 }
 
-const ROWS: [Row; 6] = {
+const ROWS: [Row; 7] = {
     const ONE_ENTRY: &[&str] = &["principalArn", "clusterName", "region", "roleId"];
     [
         Row { name: "check", required: &[], either: &["principalArn", "clusterName"], optional: &["region"] },
         Row { name: "repair", required: &["principalArn"], either: &[], optional: &["clusterName", "region"] },
-        Row { name: "approve", required: ONE_ENTRY, either: &[], optional: &[] },
-        Row { name: "restore", required: ONE_ENTRY, either: &[], optional: &[] },
+        Row { name: "approve", required: ONE_ENTRY, either: &[], optional: &["claimedBy"] },
+        Row { name: "restore", required: ONE_ENTRY, either: &[], optional: &["claimedBy"] },
+        Row {
+            name: "forget",
+            required: &["principalArn", "clusterName", "region"],
+            either: &[],
+            optional: &["evenOpen", "claimedBy"],
+        },
         Row { name: "sweep", required: &[], either: &[], optional: &["clusterName", "region"] },
         Row {
             name: "inventory",
@@ -170,11 +220,17 @@ pub(super) fn read(members: &Map<String, Value>, home: &Home) -> Result<Command,
     if let Some(name) = members.keys().find(|name| *name != "command" && !row.takes(name) && given(name).is_some()) {
         return Err(row.refuse(&format!("{} is superfluous", quoted(name))));
     }
+    if word == "forget" && given("principalArn").and_then(Value::as_str) == Some(BREAKER) {
+        return forget_the_breaker(row, given);
+    }
     if let Some(name) = row.required.iter().find(|name| given(name).is_none()) {
         return Err(row.refuse(&format!("{name} is missing")));
     }
     if !row.either.is_empty() && row.either.iter().all(|name| given(name).is_none()) {
         return Err(row.refuse(&format!("{} is missing", row.either.join(" or "))));
+    }
+    if word == "forget" {
+        return forget_a_row(row, given);
     }
     let arguments = Arguments {
         principal: argument(row, given("principalArn"), &principal_form(home), |text| {
@@ -193,8 +249,48 @@ pub(super) fn read(members: &Map<String, Value>, home: &Home) -> Result<Command,
             "nextToken must be the text that the page before gave",
             |text| (!text.is_empty()).then(|| text.to_owned()),
         )?,
+        claimed_by: claim(row, given("claimedBy"))?,
     };
     arguments.into_command(word).ok_or_else(|| row.refuse("an argument is missing"))
+}
+
+/// In the place of a principal: the row of the entry that stops all others.
+const BREAKER: &str = "#breaker";
+
+fn claim(row: &Row, value: Option<&Value>) -> Result<Option<Claim>, UnrecognizedPayload> {
+    argument(row, value, "claimedBy must be an ARN of at most 2,048 printable characters", Claim::parse)
+}
+
+fn forget_the_breaker<'a>(
+    row: &Row,
+    given: impl Fn(&str) -> Option<&'a Value>,
+) -> Result<Command, UnrecognizedPayload> {
+    if let Some(name) = ["clusterName", "region", "evenOpen"].into_iter().find(|name| given(name).is_some()) {
+        return Err(row.refuse(&format!("{name} is superfluous beside \"{BREAKER}\"")));
+    }
+    Ok(Command::Forget { key: RowKey::Breaker, even_open: false, claimed_by: claim(row, given("claimedBy"))? })
+}
+
+/// The key of a row that a stranger wrote may be anything, so its parts are not held to the form of an ARN and of names.
+fn forget_a_row<'a>(row: &Row, given: impl Fn(&str) -> Option<&'a Value>) -> Result<Command, UnrecognizedPayload> {
+    let part = |name: &str, most: usize| {
+        let is_key = |text: &str| !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
+        let form = format!("{name} must be a part of the row's key, at most {most} bytes, as inventory shows it");
+        let read = argument(row, given(name), &form, |text| is_key(text).then(|| text.to_owned()))?;
+        read.ok_or_else(|| row.refuse(&format!("{name} is missing")))
+    };
+    let principal = part("principalArn", 2048)?;
+    let cluster = ClusterRef { region: Region(part("region", 512)?), name: part("clusterName", 512)? };
+    if cluster.region.0.contains('#') {
+        return Err(row.refuse("region must not contain #"));
+    }
+    let even_open = match given("evenOpen") {
+        None => false,
+        Some(Value::Bool(flag)) => *flag,
+        Some(_) => return Err(row.refuse("evenOpen must be true or false")),
+    };
+    let key = RowKey::Entry { principal, cluster };
+    Ok(Command::Forget { key, even_open, claimed_by: claim(row, given("claimedBy"))? })
 }
 
 fn principal_form(home: &Home) -> String {
@@ -221,11 +317,12 @@ struct Arguments {
     region: Option<Region>,
     role_id: Option<RoleId>,
     next_token: Option<String>,
+    claimed_by: Option<Claim>,
 }
 
 impl Arguments {
     fn into_command(self, word: &str) -> Option<Command> {
-        let Self { principal, cluster_name, region, role_id, next_token } = self;
+        let Self { principal, cluster_name, region, role_id, next_token, claimed_by } = self;
         Some(match word {
             "check" => Command::Check { principal, cluster_name, region },
             "repair" => Command::Repair { principal: principal?, cluster_name, region },
@@ -235,8 +332,8 @@ impl Arguments {
                 let (principal, role_id) = (principal?, role_id?);
                 let cluster = ClusterRef { region: region?, name: cluster_name? };
                 match word {
-                    "approve" => Command::Approve { principal, cluster, role_id },
-                    "restore" => Command::Restore { principal, cluster, role_id },
+                    "approve" => Command::Approve { principal, cluster, role_id, claimed_by },
+                    "restore" => Command::Restore { principal, cluster, role_id, claimed_by },
                     _ => return None,
                 }
             }

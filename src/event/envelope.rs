@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::creator::{self, Creator};
-use super::{BatchContent, Invocation, InvokedAs, RoleChange, RoleEvent, UnrecognizedPayload, quoted, text};
+use super::{BatchContent, Invocation, InvokedAs, RoleChange, RoleEvent, UnrecognizedPayload, mistake, quoted, text};
 use crate::model::{Home, RoleArn, RoleId, is_role_name};
 
 /// Reads an event; what concerns something else is ignored.
@@ -20,7 +20,7 @@ use crate::model::{Home, RoleArn, RoleId, is_role_name};
 pub(super) fn read(payload: &Value, invocation: &Invocation) -> Result<BatchContent, UnrecognizedPayload> {
     let home = &invocation.home;
     let (Some(source), Some(detail_type)) = (text(payload, "/source"), text(payload, "/detail-type")) else {
-        return Err(UnrecognizedPayload::form("the payload is of no known form"));
+        return Err(UnrecognizedPayload::form(&mistake::of(payload)));
     };
     if let Some(reason) = other_event(source, detail_type).or_else(|| other_account(payload, home)) {
         return Ok(BatchContent::Ignored { reason });
@@ -52,13 +52,19 @@ pub(super) fn read(payload: &Value, invocation: &Invocation) -> Result<BatchCont
     if let Some(reason) = other_role(&change, home) {
         return Ok(BatchContent::Ignored { reason });
     }
-    let identity = detail.get("userIdentity").unwrap_or(&Value::Null);
+    // "If a role that matches the template already exists in the account, AcquireRole returns that role" (IAM User Guide,
+    // "Manage access to role manager"): its caller need not have made the role, and the record does not say.
+    let identity = match event_name {
+        "AcquireRole" => &Value::Null,
+        _ => detail.get("userIdentity").unwrap_or(&Value::Null),
+    };
     Ok(BatchContent::Role(RoleEvent {
         change,
         event_id: said(detail, "/eventID").map(str::to_owned),
-        event_time: said(detail, "/eventTime")
-            .or_else(|| said(payload, "/time"))
-            .and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok()),
+        event_time: [said(detail, "/eventTime"), said(payload, "/time")]
+            .into_iter()
+            .flatten()
+            .find_map(|time| OffsetDateTime::parse(time, &Rfc3339).ok()),
         // Anybody who may invoke the function can write a userIdentity; the rule and the queue pass on CloudTrail's.
         creator: match invocation.invoked_as {
             InvokedAs::Events => Creator::read(identity, home),

@@ -87,9 +87,19 @@ fn a_deleted_role_is_known_by_name_only() {
 
 #[test]
 fn the_creator_counts_only_in_what_the_rule_or_the_queue_delivers() {
-    let batch = json!({"Records": [{"messageId": "m", "eventSource": "aws:sqs", "body": create_role().to_string()}]});
-    for (qualifier, believed) in [(":events", true), ("", false), (":approve", false), (":$LATEST", false)] {
-        for payload in [create_role(), json!({"requestPayload": create_role()}), batch.clone()] {
+    let batch =
+        |body: &Value| json!({"Records": [{"messageId": "m", "eventSource": "aws:sqs", "body": body.to_string()}]});
+    let failed = json!({"requestPayload": create_role()});
+    for (qualifier, is_of_events) in [(":events", true), ("", false), (":approve", false), (":$LATEST", false)] {
+        for (payload, believed) in [
+            (create_role(), is_of_events),
+            (batch(&create_role()), is_of_events),
+            // Nobody knows who sent the invocation that failed.
+            (failed.clone(), false),
+            (batch(&failed), false),
+            (with(create_role(), "/detail/eventName", json!("AcquireRole")), false),
+        ] {
+            let is_acquired = payload["detail"]["eventName"] == "AcquireRole";
             let event = match classify(&payload, &invoked(qualifier)).expect("a trigger") {
                 Trigger::Role(event) => event,
                 Trigger::Batch(mut records) => match records.remove(0).content {
@@ -99,9 +109,41 @@ fn the_creator_counts_only_in_what_the_rule_or_the_queue_delivers() {
                 other => panic!("{other:?}"),
             };
             assert_eq!(event.creator.map(|creator| creator.unique_id).as_deref(), believed.then_some("AROADEPLOY"));
-            assert_eq!(event.created_by.as_deref(), Some("arn:aws:iam::111122223333:role/deploy"));
+            let shown = (!is_acquired).then_some("arn:aws:iam::111122223333:role/deploy");
+            assert_eq!(event.created_by.as_deref(), shown);
         }
     }
+}
+
+fn looked_up(events: &[Value]) -> Value {
+    let items = events.iter().map(|event| json!({"CloudTrailEvent": event["detail"].to_string()}));
+    json!({"Events": items.collect::<Vec<_>>()})
+}
+
+#[test]
+fn what_a_person_has_in_hand_is_read_without_a_creator() {
+    let failure = json!({"source": "lambda", "detail-type": "Lambda Function Invocation Result - Failure",
+        "detail": {"requestPayload": create_role()}});
+    for payload in [create_role()["detail"].clone(), looked_up(&[create_role()]), failure] {
+        for qualifier in ["", ":approve"] {
+            let Ok(Trigger::Role(event)) = classify(&payload, &invoked(qualifier)) else { panic!("{payload}") };
+            assert_eq!((event.change, event.creator), (created(ARN, Some("AROANODE")), None));
+            assert_eq!(event.created_by.as_deref(), Some("arn:aws:iam::111122223333:role/deploy"));
+        }
+        let error = classify(&payload, &invoked(":events")).expect_err("by hand only").to_string();
+        assert!(error.contains("plain name"), "{error}");
+    }
+    let Ok(Trigger::Roles(events)) = classify(&looked_up(&[create_role(), delete_role()]), &invoked("")) else {
+        panic!("two events");
+    };
+    assert_eq!(events.len(), 2);
+}
+
+#[test]
+fn a_time_that_cannot_be_read_is_looked_for_in_the_envelope() {
+    let event = with(create_role(), "/detail/eventTime", json!("yesterday"));
+    assert_eq!(role_event(&event).event_time, Some(datetime!(2026-06-23 14:37:09 UTC)));
+    assert_eq!(role_event(&with(event, "/time", json!("today"))).event_time, None);
 }
 
 #[test]

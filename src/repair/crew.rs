@@ -239,7 +239,9 @@ impl Crew<'_> {
         asked: &Asked,
     ) -> Result<Permit, Refusal> {
         let (config, home) = (self.run.config(), &self.run.invocation.home);
-        guardrail::review(Request { config, home, principal, snapshot, cluster, role, asked })
+        let permit = guardrail::review(Request { config, home, principal, snapshot, cluster, role, asked })?;
+        let claimed_by = self.run.claimed_by.as_deref().filter(|_| matches!(asked, Asked::ByApprover { .. }));
+        Ok(permit.claimed_by(claimed_by))
     }
 
     /// Who asks for a change that concerns this role.

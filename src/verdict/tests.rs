@@ -102,7 +102,11 @@ fn what_cannot_be_judged_says_why() {
         ("arn:aws:iam::111122223333:user/alice", "iamUser"),
         ("arn:aws:iam::999999999999:user/alice", "otherAccount"),
         ("arn:aws:iam::111122223333:role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForX", "serviceLinkedRole"),
-        ("arn:aws:sts::111122223333:assumed-role/node/x", "roleUnreadable"),
+        ("arn:aws:sts::111122223333:assumed-role/node/x", "notAPrincipal"),
+        ("arn:aws:sts::999999999999:assumed-role/node/x", "otherAccount"),
+        ("arn:aws:iam::111122223333:root", "notAPrincipal"),
+        ("arn:aws:iam::999999999999:root", "otherAccount"),
+        ("111122223333", "notAPrincipal"),
     ];
     for (principal, expected) in cases {
         match judge(&sighting(principal, at(0), at(90_000)), &home()) {

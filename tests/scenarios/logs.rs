@@ -258,7 +258,12 @@ async fn everything_that_is_told() -> (Vec<Value>, Vec<Value>) {
     let admin = stage.cloud.recreate_role(&admin.name);
     stage.settle().await;
     reports.push(stage.deliver(stage.created(&admin)).await.unwrap());
-    reports.push(stage.invoke_as("approve", command_for("approve", &admin)).await.unwrap());
+    let claimed = |mut command: Value| {
+        command["claimedBy"] = json!("arn:aws:iam::111122223333:user/ana");
+        command
+    };
+    reports.push(stage.invoke_as("approve", claimed(command_for("approve", &admin))).await.unwrap());
+    reports.push(stage.invoke_as("approve", claimed(command("forget", &admin))).await.unwrap());
     let mut ignored = stage.created(&role);
     ignored["source"] = json!("aws.s3");
     reports.push(stage.deliver(ignored).await.unwrap());
@@ -284,7 +289,7 @@ async fn the_readme_has_every_member_of_the_report_and_no_other() {
 async fn the_readme_has_every_field_of_a_log_line_and_no_other() {
     let (_, lines) = everything_that_is_told().await;
     let of_kind = |kind: &str| members(lines.iter().filter(|line| line["kind"] == kind));
-    let common = BTreeSet::from(["kind".to_owned(), "requestId".to_owned()]);
+    let common = ["kind", "level", "requestId"].map(str::to_owned).into();
     let with_common = |fields: BTreeSet<String>| &fields | &common;
 
     let mut of_report = documented("The function's answer is one report.");

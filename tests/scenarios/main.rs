@@ -6,7 +6,9 @@
 
 mod approval;
 mod batches;
+mod blind;
 mod budgets;
+mod by_hand;
 mod cloud;
 mod connector;
 mod corpus;
@@ -14,6 +16,7 @@ mod cuts;
 mod documents;
 mod fault_matrix;
 mod faults;
+mod forgetting;
 mod grants;
 mod jobs;
 mod limits;
@@ -22,6 +25,7 @@ mod model;
 mod owners;
 mod pairs;
 mod payloads;
+mod principals;
 mod races;
 mod removal;
 mod repairs;

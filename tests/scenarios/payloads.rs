@@ -71,7 +71,11 @@ async fn the_samples_do_what_their_names_say() {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let payload: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let stage = if name.contains("china") { Stage::in_china() } else { Stage::set() };
-        let alias = if name.contains("approve") || name.contains("restore") { "approve" } else { "events" };
+        let alias = match name.as_str() {
+            name if ["approve", "restore", "forget"].iter().any(|word| name.contains(word)) => "approve",
+            name if name.starts_with("by-hand") => "",
+            _ => "events",
+        };
         let answer = stage.invoke_as(alias, payload).await;
         seen += 1;
         if name.contains("ignored") && !name.starts_with("sqs") {
@@ -84,7 +88,7 @@ async fn the_samples_do_what_their_names_say() {
             );
         } else {
             let report = answer.unwrap_or_else(|error| panic!("{name}: {error}"));
-            let expected = if name.starts_with("sqs") {
+            let expected = if name.starts_with("sqs") || name.ends_with("batch") {
                 "batch"
             } else if name.contains("sweep") {
                 "sweep"

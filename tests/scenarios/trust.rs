@@ -209,10 +209,9 @@ async fn rows_written_by_a_stranger_grant_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn patterns_tags_and_modes_hold() {
-    let cases: [(&str, &str, &str, &str); 5] = [
+    let cases: [(&str, &str, &str, &str); 4] = [
         ("ROLE_PATTERNS", "web-*", "held", "rolePattern"),
         ("ROLE_PATTERNS", "!node", "held", "rolePattern"),
-        ("CLUSTER_PATTERNS", "!prod", "held", "clusterPattern"),
         ("HOLD", "all", "held", "holdAll"),
         ("MODE", "observe", "wouldRepair", ""),
     ];

@@ -54,9 +54,14 @@ fn each_command_is_read_with_its_arguments() {
         ),
         (
             whole("approve"),
-            Command::Approve { principal: principal.clone(), cluster: cluster.clone(), role_id: role_id.clone() },
+            Command::Approve {
+                principal: principal.clone(),
+                cluster: cluster.clone(),
+                role_id: role_id.clone(),
+                claimed_by: None,
+            },
         ),
-        (whole("restore"), Command::Restore { principal, cluster, role_id }),
+        (whole("restore"), Command::Restore { principal, cluster, role_id, claimed_by: None }),
         (json!({"command": "sweep"}), Command::Sweep { cluster_name: None, region: None }),
         (
             json!({"command": "sweep", "clusterName": "prod", "region": "eu-west-1"}),
@@ -146,16 +151,46 @@ fn a_malformed_argument_is_an_error_and_never_widens_the_command() {
 }
 
 #[test]
+fn forget_takes_the_key_of_any_row_and_the_breakers_alone() {
+    let forget = |principal: &str| json!({"command": "forget", "principalArn": principal, "clusterName": "prod", "region": "eu-west-1"});
+    let key = |principal: &str| {
+        let cluster = ClusterRef { region: Region("eu-west-1".to_owned()), name: "prod".to_owned() };
+        RowKey::Entry { principal: principal.to_owned(), cluster }
+    };
+    for principal in [ROLE, "arn:aws:iam::444455556666:role/node", "written by a stranger"] {
+        let expected = Command::Forget { key: key(principal), even_open: false, claimed_by: None };
+        assert_eq!(command(&forget(principal)), Ok(expected));
+    }
+    let breaker = Command::Forget { key: RowKey::Breaker, even_open: false, claimed_by: None };
+    assert_eq!(command(&json!({"command": "forget", "principalArn": "#breaker"})), Ok(breaker));
+    for (name, value, problem) in [
+        ("evenOpen", json!("true"), "evenOpen must be true or false"),
+        ("roleId", json!("AROAX"), "superfluous"),
+        ("region", json!("eu#west"), "must not contain #"),
+        ("clusterName", json!("pr\nod"), "clusterName must be"),
+        ("principalArn", json!(""), "principalArn must be"),
+        ("principalArn", json!("#breaker"), "superfluous"),
+        ("clusterName", json!(null), "clusterName is missing"),
+        ("claimedBy", json!("ana"), "claimedBy must be"),
+    ] {
+        let mut payload = forget(ROLE);
+        payload[name] = value;
+        let error = command(&payload).expect_err("an error");
+        assert!(error.contains(problem) && error.contains("evenOpen, claimedBy (optional)"), "{error}");
+    }
+}
+
+#[test]
 fn an_unknown_command_names_the_known_ones() {
     for word in [json!("delete"), json!("Check"), json!(""), json!(null), json!({"x": 1})] {
         let error = command(&json!({"command": word})).expect_err("an error");
-        assert!(error.contains("check, repair, approve, restore, sweep, inventory"), "{error}");
+        assert!(error.contains("check, repair, approve, restore, forget, sweep, inventory"), "{error}");
     }
 }
 
 #[test]
 fn only_the_alias_approve_may_release_and_restore() {
-    for word in ["check", "repair", "approve", "restore", "sweep"] {
+    for word in ["check", "repair", "approve", "restore", "forget", "sweep"] {
         let payload = match word {
             "sweep" => json!({"command": word}),
             "approve" | "restore" => whole(word),
@@ -165,7 +200,7 @@ fn only_the_alias_approve_may_release_and_restore() {
         assert_eq!(authorize(&read, &invocation(":approve")), Ok(()));
         for qualifier in ["", ":events", ":$LATEST"] {
             let answer = authorize(&read, &invocation(qualifier));
-            if matches!(word, "approve" | "restore") {
+            if matches!(word, "approve" | "restore" | "forget") {
                 let error = answer.expect_err("an error").to_string();
                 assert!(error.starts_with(word) && error.ends_with(":111122223333:function:guard:approve"), "{error}");
             } else {

@@ -20,6 +20,8 @@ fn any_json() -> impl Strategy<Value = Value> {
         Just("requestPayload".to_owned()),
         Just("detail".to_owned()),
         Just("source".to_owned()),
+        Just("Events".to_owned()),
+        Just("eventName".to_owned()),
     ];
     leaf.prop_recursive(4, 32, 5, move |inner| {
         prop_oneof![
@@ -48,6 +50,10 @@ fn mutated() -> impl Strategy<Value = Value> {
         Just(create_role()),
         Just(delete_role()),
         Just(json!({"requestPayload": create_role()})),
+        Just(json!({"source": "lambda", "detail-type": "Lambda Function Invocation Result - Failure",
+            "detail": {"requestPayload": create_role()}})),
+        Just(create_role()["detail"].clone()),
+        Just(looked_up(&[create_role(), delete_role()])),
         Just(json!({"Records": [message("a", &create_role().to_string())]})),
         Just(approve()),
     ];
@@ -68,6 +74,7 @@ fn mutated() -> impl Strategy<Value = Value> {
 fn role_events(trigger: Trigger) -> Vec<RoleEvent> {
     match trigger {
         Trigger::Role(event) => vec![event],
+        Trigger::Roles(events) => events,
         Trigger::Batch(records) => records
             .into_iter()
             .filter_map(|record| match record.content {

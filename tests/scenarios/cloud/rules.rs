@@ -42,12 +42,12 @@ pub const SERVICE_ONLY_POLICIES: [&str; 7] = [
     "AmazonEKSHybridPolicy",
 ];
 
-/// An IAM role or user, taken apart.
+/// An IAM role or user, or an account's root, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     /// The account it belongs to.
     pub account: String,
-    /// `role` or `user`.
+    /// `role`, `user` or `root`.
     pub kind: String,
     /// Begins and ends with `/`.
     pub path: String,
@@ -56,7 +56,8 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Reads the ARN of a role or user; nothing else can hold an access entry. [AWS-7]
+    /// Reads the ARN of a role or user, or of an account's root, which EKS takes and never matches
+    /// (kubernetes-sigs/aws-iam-authenticator#797); nothing else can hold an access entry. [AWS-7]
     pub fn parse(arn: &str) -> Result<Self, Refusal> {
         Self::try_parse(arn).ok_or_else(|| Refusal::invalid_parameter("The principalArn parameter format is not valid"))
     }
@@ -64,11 +65,14 @@ impl Principal {
     fn try_parse(arn: &str) -> Option<Self> {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let ["arn", partition, "iam", "", account, resource] = parts[..] else { return None };
-        let (kind, rest) = resource.split_once('/')?;
+        let (kind, rest) = if resource == "root" { ("root", "root") } else { resource.split_once('/')? };
         let (path, name) =
             rest.rsplit_once('/').map_or(("/".to_owned(), rest), |(path, name)| (format!("/{path}/"), name));
         let account_ok = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-        let well_formed = partition.starts_with("aws") && account_ok && ["role", "user"].contains(&kind);
+        let well_formed = partition.starts_with("aws")
+            && account_ok
+            && ["role", "user", "root"].contains(&kind)
+            && (kind != "root" || resource == "root");
         let name_ok = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c));
         (well_formed && name_ok).then(|| Self {
             account: account.to_owned(),
@@ -90,6 +94,7 @@ pub fn generated_username(kind: &str, partition: &str, principal: &Principal) ->
         "STANDARD" if principal.kind == "user" => {
             format!("arn:{partition}:iam::{}:user{}{}", principal.account, principal.path, principal.name)
         }
+        "STANDARD" if principal.kind == "root" => format!("arn:{partition}:iam::{}:root", principal.account),
         "STANDARD" => {
             format!("arn:{partition}:sts::{}:assumed-role/{}/{{{{SessionName}}}}", principal.account, principal.name)
         }

@@ -128,6 +128,8 @@ pub enum Reason {
     ChangedMeanwhile {
         what: String,
     },
+    /// Changed meanwhile: deleted by its owner, and perhaps created again by a rehearsal.
+    PerhapsRevived,
     // deferred
     TooLittleTime,
     RoleTooYoung {
@@ -213,7 +215,7 @@ impl Reason {
             Self::RoleChanged { .. } => "roleChanged",
             Self::RecreationRefused { .. } => "recreationRefused",
             Self::LedgerRowInvalid { .. } => "ledgerRowInvalid",
-            Self::ChangedMeanwhile { .. } => "changedMeanwhile",
+            Self::ChangedMeanwhile { .. } | Self::PerhapsRevived => "changedMeanwhile",
             Self::TooLittleTime => "tooLittleTime",
             Self::RoleTooYoung { .. } => "roleTooYoung",
             Self::PrincipalNotYetValid => "principalNotYetValid",
@@ -291,6 +293,13 @@ impl Reason {
             ),
             Self::ChangedMeanwhile { what } => {
                 format!("Somebody else changed it during the repair ({what}); the change was left as it is. Look at it.")
+            }
+            Self::PerhapsRevived => {
+                "The entry was deleted during the repair. The one that stands is like it, and this function may have \
+                 created it by a rehearsal without a known answer, against its owner's will. Ask the owner. If the \
+                 entry is not wanted, delete it. If it is right as it is, run the command in remedy: the ledger then \
+                 forgets the matter."
+                    .to_owned()
             }
             Self::TooLittleTime => {
                 "There was too little time left in this invocation. The retry or the next sweep goes on.".to_owned()

@@ -171,7 +171,7 @@ pub async fn settle_fresh(run: &Run<'_>, sightings: Vec<Sighting>) -> Vec<Sighti
         })
         .partition(|case| {
             let is_fresh = matches!(case.verdict, Verdict::Fresh(_)) && case.sighting.row.open().is_none();
-            is_fresh && case.ignore_tag().is_none()
+            is_fresh && case.ignore_tag().is_none() && !is_perhaps_revived(&case.sighting)
         });
     stream::iter(fresh).for_each_concurrent(AT_ONCE, |case| async move { drop(settle(run, case).await) }).await;
     others.into_iter().map(|case| case.sighting).collect()
@@ -186,6 +186,18 @@ fn is_settled(case: &Case, purpose: &Purpose) -> bool {
     settled && case.sighting.row.open().is_none()
 }
 
+/// Whether a rehearsal may have created this entry after its owner had deleted the one before. It is nobody's wish, so
+/// it is held until a person ends the matter, and never recorded as good.
+fn is_perhaps_revived(sighting: &Sighting) -> bool {
+    let (Some(row), Some(cluster), Some(examined)) = (sighting.row.row(), &sighting.cluster, &sighting.entry) else {
+        return false;
+    };
+    row.state == crate::ledger::State::Archived
+        && row.archived_because.as_deref() == Some(Reason::PerhapsRevived.label())
+        && row.cluster_created_at == cluster.created_at
+        && row.created_entry_arn.as_ref() == Some(&examined.entry.arn)
+}
+
 fn looked_at(mut case: Case) -> Case {
     case.outcome = match &case.verdict {
         Verdict::Undecided(reason) => Outcome::None(Some(reason.clone())),
@@ -197,6 +209,10 @@ fn looked_at(mut case: Case) -> Case {
 /// Remembers what is fresh, under the role ID that it was seen good with.
 async fn settle(run: &Run<'_>, case: Case) -> Case {
     let mut case = looked_at(case);
+    if is_perhaps_revived(&case.sighting) {
+        case.outcome = Outcome::Held(Reason::PerhapsRevived);
+        return case;
+    }
     let Sighting { entry: Some(examined), cluster: Some(cluster), role: RoleState::Present(role), .. } = &case.sighting
     else {
         return case;

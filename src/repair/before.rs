@@ -67,10 +67,9 @@ impl Work<'_> {
     ) -> Flow {
         if entry.entry.arn != self.row.access_entry_arn {
             let is_like_ours = entry.snapshot().is_recreation_of(&self.row.snapshot, self.principal);
-            if self.is_rehearsal_unclear && is_like_ours {
-                let what =
-                    "the entry was deleted, and one like it may have been made by a rehearsal whose answer was lost";
-                return Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what: what.to_owned() }), Fate::Forget);
+            if self.unclear_since.is_some() && is_like_ours {
+                self.row.created_entry_arn = Some(entry.entry.arn.clone());
+                return Flow::End(Outcome::Held(Reason::PerhapsRevived), Fate::Archive);
             }
             return if self.row.is_own_entry {
                 Flow::End(Outcome::None(Some(Reason::ReplacedByOther)), Fate::Forget)

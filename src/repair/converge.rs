@@ -3,8 +3,10 @@
 //! | row | present state | step |
 //! |---|---|---|
 //! | deletion not sent | the entry of the row, the permitted role | rehearse, read again, note the deletion, delete |
+//! | | another entry like it, and a rehearsal without a known answer | perhaps the rehearsal's: hold it, archive the row |
 //! | | anything else | the owner was here: close the row, judge anew |
 //! | deletion sent | the deleted entry still shows | read again, then delete again |
+//! | | it still shows after a minute, and was changed | it was not deleted: close the row, judge anew |
 //! | | no entry, the permitted role | create; wait while EKS does not know the role |
 //! | | our creation | associate what is missing, verify, record |
 //! | | our creation, acknowledged, is gone | its owner's will: archive the row, for a person |
@@ -31,6 +33,9 @@ use crate::outcome::{Outcome, Reason};
 
 /// How often a read that denies what we did may be a late one.
 pub(super) const LATE_READS: u32 = 3;
+
+/// For how long a read may not show what was created, or deleted. EKS documents no such time.
+pub(super) const LATE_FOR: time::Duration = time::Duration::minutes(1);
 
 /// The state of the world, read just now.
 #[derive(Debug)]
@@ -84,8 +89,9 @@ pub(super) struct Work<'a> {
     pub(super) role: Option<Role>,
     /// A deletion was sent.
     pub(super) was_deletion_sent: bool,
-    /// A rehearsal whose answer was lost: it may have created an entry.
-    pub(super) is_rehearsal_unclear: bool,
+    /// Since when a rehearsal may have created an entry without our knowing it: its answer was lost, or an earlier
+    /// invocation sent it and did not note the answer.
+    pub(super) unclear_since: Option<OffsetDateTime>,
     /// Our creation, while the role could not be read after it.
     pub(super) unverified: Option<String>,
     /// What was created and deleted again here: a late read may still show it, and it is nobody else's.
@@ -108,6 +114,8 @@ impl Crew<'_> {
         let before = row.access_entry_arn.clone();
         let sent_at_first = row.deletion_sent_at;
         let is_new = opened_for.is_some();
+        // What an earlier invocation rehearsed, and how that was answered, is not in the row.
+        let unclear_since = (!is_new && row.deletion_sent_at.is_none()).then(|| run.now());
         let archived = case.sighting.row.row().filter(|row| is_new && row.state == State::Archived).cloned();
         let mut work = Work {
             crew: self,
@@ -121,7 +129,7 @@ impl Crew<'_> {
             archived,
             role: None,
             was_deletion_sent: false,
-            is_rehearsal_unclear: false,
+            unclear_since,
             unverified: None,
             deleted_again: Vec::new(),
             associated: Vec::new(),
@@ -133,6 +141,12 @@ impl Crew<'_> {
             match Box::pin(work.step()).await {
                 Flow::Again(pause) => tokio::time::sleep(pause.min(run.until(work.ends))).await,
                 Flow::End(outcome, fate) => break (outcome, fate),
+                // What a rehearsal may have created must have time to show, or it would count as good later.
+                Flow::Anew if work.may_yet_show() => {
+                    if let Flow::Again(pause) = work.pause() {
+                        tokio::time::sleep(pause.min(run.until(work.ends))).await;
+                    }
+                }
                 Flow::Anew => {
                     if let Err(outcome) = work.close().await {
                         break (outcome, Fate::Written);
@@ -175,6 +189,11 @@ impl Work<'_> {
         let base = 500u64 << self.tries.min(4);
         self.tries += 1;
         Flow::Again(Duration::from_millis(base + fastrand::u64(0..base / 2)))
+    }
+
+    /// Whether a rehearsal may have created an entry that reads do not show yet.
+    fn may_yet_show(&self) -> bool {
+        self.unclear_since.is_some_and(|since| self.crew.run.now() - since < LATE_FOR)
     }
 
     pub(super) fn out_of_time(&self) -> Outcome {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Case, LEAST_FOR_A_DELETION, LONGEST, LOOKS, Purpose, looked_at, settle};
+use super::{Case, LEAST_FOR_A_DELETION, LONGEST, LOOKS, Purpose, is_perhaps_revived, looked_at, settle};
 use crate::app::Run;
 use crate::config::{Mode, OnRoleDeleted};
 use crate::discovery::{Examined, Sighting, examine};
@@ -69,6 +69,10 @@ impl Crew<'_> {
         }
         if let Some(row) = case.sighting.row.open().cloned() {
             return Box::pin(self.go_on(case, &principal, row)).await;
+        }
+        if is_perhaps_revived(&case.sighting) && matches!(self.purpose, Purpose::Act { .. }) {
+            case.outcome = Outcome::Held(Reason::PerhapsRevived);
+            return true;
         }
         match &case.verdict {
             // Never changed unattended; a person may know better.

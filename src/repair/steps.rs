@@ -32,7 +32,9 @@ impl Work<'_> {
             }
             Err(fault) if fault.kind == FaultKind::InUse => {}
             Err(fault) => {
-                self.is_rehearsal_unclear |= fault.may_have_happened();
+                if fault.may_have_happened() {
+                    self.unclear_since = Some(self.crew.run.now());
+                }
                 return Some(self.rehearsal_failed(&fault));
             }
         }

@@ -29,3 +29,4 @@ mod stage;
 mod story;
 mod sweeps;
 mod trust;
+mod unfinished;

@@ -186,6 +186,18 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
+    /// Closes the row of a repair that changed nothing: back to what was recorded of the entry before, or away.
+    ///
+    /// # Errors
+    /// [`NotWritten`].
+    pub async fn close(&self, row: &mut Row) -> Result<(), NotWritten> {
+        if row.role_id.is_none() {
+            return self.forget(row).await;
+        }
+        row.become_recorded();
+        self.write(row).await
+    }
+
     /// Deletes a row, if nobody wrote it since it was read.
     ///
     /// # Errors

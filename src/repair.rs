@@ -19,6 +19,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt as _};
 
 use crate::app::Run;
+use crate::config::Mode;
 use crate::discovery::Sighting;
 use crate::event::Creator;
 use crate::guardrail::{self, Refusal};
@@ -124,10 +125,9 @@ pub async fn attend(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<C
     let (ignored, cases): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.ignore_tag().is_some());
     let (mut done, due): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| is_settled(case, purpose));
     done = stream::iter(done).map(|case| settle(run, case)).buffer_unordered(AT_ONCE).collect().await;
-    done.extend(ignored.into_iter().map(|mut case| {
-        case.outcome = case.ignore_tag().map_or_else(Outcome::nothing, Outcome::Held);
-        case
-    }));
+    done.extend(
+        stream::iter(ignored).map(|case| ignore(run, case)).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await,
+    );
     if due.is_empty() && !run.is_sweep {
         return done;
     }
@@ -184,6 +184,23 @@ fn is_settled(case: &Case, purpose: &Purpose) -> bool {
         (verdict, _) => matches!(verdict, Verdict::Fresh(_) | Verdict::Undecided(_)),
     };
     settled && case.sighting.row.open().is_none()
+}
+
+/// Leaves an entry with the ignore tag alone. A repair that changed nothing before the tag was set does not stay open.
+async fn ignore(run: &Run<'_>, mut case: Case) -> Case {
+    case.outcome = case.ignore_tag().map_or_else(Outcome::nothing, Outcome::Held);
+    let Some(row) = case.sighting.row.open() else { return case };
+    let stands = case.sighting.entry.as_ref().is_some_and(|examined| examined.entry.arn == row.access_entry_arn);
+    let is_untouched = stands && row.deletion_sent_at.is_none() && !row.is_own_entry;
+    let is_free = !row.is_leased_to_other(&run.owner, run.now());
+    if is_untouched
+        && is_free
+        && run.config().mode == Mode::Repair
+        && let Err(NotWritten::Unavailable(because)) = run.ledger().close(&mut row.clone()).await
+    {
+        case.note = Some(Reason::LedgerUnavailable { because }.explain());
+    }
+    case
 }
 
 /// Whether a rehearsal may have created this entry after its owner had deleted the one before. It is nobody's wish, so

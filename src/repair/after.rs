@@ -76,10 +76,12 @@ impl Work<'_> {
         Flow::Anew
     }
 
-    /// What we created, and were told so, does not show: a late read, or its owner deleted it. It is not created again:
-    /// that could give back what its owner took away. The archive keeps it for a person.
-    fn creation_is_gone(&mut self) -> Flow {
-        let since = self.row.creation_sent_at.map_or(LATE_FOR, |at| self.crew.run.now() - at);
+    /// EKS confirmed our creation, but reads do not show the entry. Either the reads are late or the owner deleted it. It
+    /// is not created again: that could restore access that the owner removed. The archive keeps it for a person.
+    pub(super) fn creation_is_gone(&mut self) -> Flow {
+        let now = self.crew.run.now();
+        let absent_since = *self.absent_since.get_or_insert(now);
+        let since = now - self.row.creation_sent_at.unwrap_or(absent_since);
         if self.tries < LATE_READS || since < LATE_FOR {
             return self.pause();
         }

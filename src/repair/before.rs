@@ -43,7 +43,7 @@ impl Work<'_> {
             return Flow::End(Outcome::Held(reason), Fate::Close);
         }
         if let Err(Refusal::Hold(reason)) = guardrail::tags(&self.row.snapshot, cluster) {
-            return Flow::End(Outcome::Held(reason), Fate::Keep);
+            return Flow::End(Outcome::Held(reason), Fate::Close);
         }
         let run = self.crew.run;
         if let Some(outcome) = self.crew.halt() {

@@ -96,6 +96,8 @@ pub(super) struct Work<'a> {
     pub(super) unverified: Option<String>,
     /// What was created and deleted again here: a late read may still show it, and it is nobody else's.
     pub(super) deleted_again: Vec<String>,
+    /// Since when reads in this piece of work show no entry, where there should be one of ours.
+    pub(super) absent_since: Option<OffsetDateTime>,
     /// Policies that were not associated before our own calls.
     pub(super) associated: Vec<String>,
 }
@@ -132,6 +134,7 @@ impl Crew<'_> {
             unclear_since,
             unverified: None,
             deleted_again: Vec::new(),
+            absent_since: None,
             associated: Vec::new(),
         };
         let (outcome, fate) = loop {
@@ -241,7 +244,9 @@ impl Work<'_> {
         let mut snapshots = std::iter::once(&self.row.snapshot).chain(&present_snapshot);
         let tagged = snapshots.find_map(|snapshot| guardrail::tags(snapshot, &cluster).err());
         if let Some(Refusal::Hold(reason)) = tagged {
-            return Flow::End(Outcome::Held(reason), Fate::Keep);
+            // Nothing was changed, and nothing will be: no repair stays open.
+            let is_untouched = present.entry.is_some_and(|it| !is_bound && it.entry.arn == self.row.access_entry_arn);
+            return Flow::End(Outcome::Held(reason), if is_untouched { Fate::Close } else { Fate::Keep });
         }
         if !cluster.is_workable {
             let what = "the cluster is being created or deleted".to_owned();
@@ -255,12 +260,12 @@ impl Work<'_> {
         };
         self.row.role_absent_since = None;
         self.unverified = None;
+        if present.entry.is_some() {
+            self.absent_since = None;
+        }
         match (self.row.deletion_sent_at, present.entry) {
             (None, Some(entry)) => self.before_the_deletion(&cluster, &role, &entry).await,
-            (None, None) if self.row.is_own_entry && self.tries < LATE_READS => self.pause(),
-            (None, None) if self.row.is_own_entry => {
-                Flow::End(Outcome::None(Some(Reason::DeletedByOwner)), Fate::Forget)
-            }
+            (None, None) if self.row.is_own_entry => self.creation_is_gone(),
             (None, None) => Flow::Anew,
             (Some(_), entry) => self.after_the_deletion(&cluster, &role, entry).await,
         }

@@ -120,3 +120,120 @@ async fn an_entry_that_was_changed_and_not_deleted_obeys_the_guardrails_as_it_is
     let report = stage.invoke_as("approve", command_for("approve", &role)).await.unwrap();
     assert_eq!(outcome(&report), ("repaired", ""), "{report:#}");
 }
+
+/// A repair whose role was recreated after its creation, and before its policies were back: it starts over with its own
+/// unfinished entry, of which only the row knows the rest. It is cut while that entry stands.
+async fn started_over_with_its_own_entry() -> (Stage, Role) {
+    let stage = Stage::set().with("HOLD", "none");
+    stage.role_with("role", crate::stage::everything()).await;
+    let role = stage.recreate("role").await;
+    // The second creation follows the rehearsal.
+    stage.cloud.when("CreateAccessEntry").nth(2).after(Action::Stop);
+    deliver_until_cut(&stage, &role).await;
+    let role = stage.recreate("role").await;
+    // Lease, start over, and no more.
+    stage.cloud.when("PutItem").nth(2).after(Action::Stop);
+    deliver_until_cut(&stage, &role).await;
+    let row = stage.row(&role).unwrap();
+    assert!(row["isOwnEntry"] == true && row["deletionSentAt"].is_null(), "{row:#}");
+    assert_eq!(stage.entry(&role).unwrap().policies.len(), 0, "the entry lacks what the row has");
+    (stage, role)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unfinished_entry_of_ours_that_its_owner_deletes_is_archived_with_all_its_settings() {
+    let (stage, role) = started_over_with_its_own_entry().await;
+    let snapshot = stage.row(&role).unwrap()["snapshot"].clone();
+    stage.cloud.delete_entry(REGION, CLUSTER, &role.arn);
+    let report = stage.deliver(stage.created(&role)).await.unwrap();
+    assert_eq!(outcome(&report), ("none", "deletedByOwner"), "{report:#}");
+    assert_eq!(archived_because(&stage, &role).as_deref(), Some("deletedByOwner"));
+    assert_eq!(stage.row(&role).unwrap()["snapshot"], snapshot);
+    let report = stage.invoke_as("approve", command_for("restore", &role)).await.unwrap();
+    assert_eq!(outcome(&report), ("restored", ""), "{report:#}");
+    assert_eq!(stage.entry(&role).unwrap().policies.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unfinished_entry_of_ours_that_late_reads_do_not_show_for_half_a_minute_is_repaired() {
+    let (stage, role) = started_over_with_its_own_entry().await;
+    // Every read of it for half a minute.
+    let ends = stage.cloud.now() + Duration::from_secs(30);
+    stage.cloud.intercept(move |call, phase, world| {
+        let is_late = call.operation == "DescribeAccessEntry" && phase == crate::cloud::Phase::Before;
+        if is_late && world.now() < ends {
+            let message = "The specified principalArn could not be found.".to_owned();
+            return Action::Reply(404, "ResourceNotFoundException".to_owned(), message);
+        }
+        Action::Proceed
+    });
+    let report = stage.deliver(stage.created(&role)).await.unwrap();
+    assert_eq!(outcome(&report), ("repaired", ""), "{report:#}");
+    assert_eq!(stage.entry(&role).unwrap().policies.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ignore_tag_set_before_the_deletion_closes_the_row_of_a_repair_that_changed_nothing() {
+    for (on_cluster, is_recorded) in [(false, false), (false, true), (true, false), (true, true)] {
+        let stage = Stage::set().with("HOLD", "none");
+        stage.role_with("role", crate::stage::everything()).await;
+        if is_recorded {
+            stage.sweep().await;
+        }
+        let role = stage.recreate("role").await;
+        let arn = role.arn.clone();
+        // The row is opened; the tag comes before the deletion is noted.
+        stage.cloud.when("CreateAccessEntry").nth(1).act_after(move |world| {
+            let tag = ("access-entry-guard".to_owned(), "ignore".to_owned());
+            let cluster = world.cluster(REGION, CLUSTER);
+            let tags = if on_cluster { &mut cluster.tags } else { &mut cluster.entries.get_mut(&arn).unwrap().tags };
+            tags.extend([tag]);
+        });
+        let entry = stage.entry(&role).unwrap().arn;
+        let report = stage.deliver(stage.created(&role)).await.unwrap();
+        assert_eq!(outcome(&report), ("held", "ignoreTag"), "{report:#}");
+        let state = stage.row(&role).map(|row| row["state"].clone());
+        assert_eq!(state, is_recorded.then(|| "recorded".into()), "on the cluster: {on_cluster}");
+        assert_eq!(stage.entry(&role).unwrap().arn, entry);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ignore_tag_closes_the_row_of_a_cut_repair_that_changed_nothing() {
+    for on_cluster in [false, true] {
+        for comes in ["event", "sweep"] {
+            let stage = Stage::set().with("HOLD", "none");
+            stage.node("node").await;
+            let role = stage.recreate("node").await;
+            stage.cloud.when("CreateAccessEntry").nth(1).after(Action::Stop);
+            deliver_until_cut(&stage, &role).await;
+            assert_eq!(stage.row(&role).unwrap()["state"], "repairing");
+            let arn = role.arn.clone();
+            stage.cloud.with(|world| {
+                let tag = ("access-entry-guard".to_owned(), "ignore".to_owned());
+                let cluster = world.cluster(REGION, CLUSTER);
+                let tags =
+                    if on_cluster { &mut cluster.tags } else { &mut cluster.entries.get_mut(&arn).unwrap().tags };
+                tags.extend([tag]);
+            });
+            let report =
+                if comes == "sweep" { stage.sweep().await } else { stage.deliver(stage.created(&role)).await.unwrap() };
+            assert_eq!(outcome(&report), ("held", "ignoreTag"), "{report:#}");
+            assert_eq!(stage.row(&role), None, "{comes}, on the cluster: {on_cluster}");
+        }
+    }
+}
+
+/// What was deleted already is all in the row: that stays open, whatever the tag.
+#[tokio::test(start_paused = true)]
+async fn an_ignore_tag_leaves_the_row_of_a_repair_that_deleted_the_entry_open() {
+    let stage = Stage::set().with("HOLD", "none");
+    stage.node("node").await;
+    let role = stage.recreate("node").await;
+    stage.cloud.when("DeleteAccessEntry").nth(1).after(Action::Stop);
+    deliver_until_cut(&stage, &role).await;
+    stage.cloud.cluster(REGION, CLUSTER).tag("access-entry-guard", "ignore");
+    let report = stage.deliver(stage.created(&role)).await.unwrap();
+    assert_eq!(outcome(&report), ("held", "ignoreTag"), "{report:#}");
+    assert_eq!(stage.row(&role).unwrap()["state"], "repairing");
+}

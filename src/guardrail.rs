@@ -293,7 +293,7 @@ fn recreatable(principal: &RoleArn, snapshot: &Snapshot, cluster: &Cluster) -> R
         let name = name.to_ascii_lowercase();
         RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     };
-    let names = snapshot.username.iter().chain(&snapshot.kubernetes_groups);
+    let names = snapshot.username.iter().chain(snapshot.kubernetes_groups.iter());
     match &snapshot.kind {
         EntryType::Unknown(kind) => return cannot(format!("type {kind} is unknown to this version")),
         EntryType::Standard => {

@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 mod entry;
+mod name_set;
 
 pub use entry::{
     AccessEntry, AccessPolicy, AccessScope, EntryType, Snapshot, VIEW_POLICY, is_aws_tag, is_generated_username,
 };
+pub use name_set::NameSet;
 
 /// The account and partition that this function belongs to: those of the invoked function's ARN.
 #[derive(Debug, Clone, PartialEq, Eq)]

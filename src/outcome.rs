@@ -237,6 +237,7 @@ impl Reason {
 
     /// A sentence for a person: what is the case, and what to do next where something is to be done.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one sentence for each reason, matched exhaustively")]
     pub fn explain(&self) -> String {
         match self {
             Self::Privileged { because } => format!(

@@ -262,7 +262,10 @@ impl Entry {
             access_entry_arn: entry.map(|entry| entry.arn.clone()),
             previous_access_entry_arn: case.previous_entry_arn.clone(),
             username: snapshot.as_ref().and_then(|snapshot| snapshot.username.clone()),
-            kubernetes_groups: snapshot.as_ref().map(|snapshot| snapshot.kubernetes_groups.clone()).unwrap_or_default(),
+            kubernetes_groups: snapshot
+                .as_ref()
+                .map(|snapshot| snapshot.kubernetes_groups.to_vec())
+                .unwrap_or_default(),
             access_policies: snapshot.map(|snapshot| snapshot.access_policies).unwrap_or_default(),
             locked_out_seconds: case.locked_out.map(|time| time.as_secs()),
         }

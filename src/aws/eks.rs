@@ -337,7 +337,7 @@ impl Eks {
         let namespaces = &policy.access_scope.namespaces;
         let scope = types::AccessScope::builder()
             .r#type(types::AccessScopeType::from(policy.access_scope.kind.as_str()))
-            .set_namespaces((!namespaces.is_empty()).then(|| namespaces.clone()))
+            .set_namespaces((!namespaces.is_empty()).then(|| namespaces.to_vec()))
             .build();
         let request = self
             .client
@@ -403,7 +403,7 @@ fn entry_of(operation: &'static str, entry: types::AccessEntry) -> Result<Access
         modified_at,
         kind: EntryType::from(entry.r#type.ok_or_else(|| Fault::malformed(operation, "type"))?),
         username: entry.username,
-        groups: entry.kubernetes_groups.unwrap_or_default(),
+        groups: entry.kubernetes_groups.unwrap_or_default().into(),
         tags: entry.tags.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>(),
     })
 }
@@ -414,7 +414,7 @@ fn policy_of(operation: &'static str, policy: types::AssociatedAccessPolicy) -> 
         policy_arn: policy.policy_arn.ok_or_else(|| Fault::malformed(operation, "policyArn"))?,
         access_scope: AccessScope {
             kind: scope.r#type.ok_or_else(|| Fault::malformed(operation, "accessScope.type"))?.as_str().to_owned(),
-            namespaces: scope.namespaces.unwrap_or_default(),
+            namespaces: scope.namespaces.unwrap_or_default().into(),
         },
     })
 }

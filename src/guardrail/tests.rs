@@ -21,7 +21,7 @@ fn config(settings: &[(&str, &str)]) -> Config {
 fn snapshot(kind: &str, username: Option<&str>, groups: &[&str], policies: &[&str]) -> Snapshot {
     let policy = |name: &&str| AccessPolicy {
         policy_arn: format!("arn:aws:eks::aws:cluster-access-policy/{name}"),
-        access_scope: AccessScope { kind: "cluster".to_owned(), namespaces: Vec::new() },
+        access_scope: AccessScope { kind: "cluster".to_owned(), namespaces: Vec::new().into() },
     };
     Snapshot {
         kind: EntryType::from(kind.to_owned()),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::RoleArn;
+use super::{NameSet, RoleArn};
 
 /// The type of an access entry (EKS API Reference, `CreateAccessEntry`); decides what may be set on it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -108,8 +108,8 @@ pub struct AccessScope {
     #[serde(rename = "type")]
     pub kind: String,
     /// Namespaces, possibly with wildcards; empty for `cluster`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub namespaces: Vec<String>,
+    #[serde(default, skip_serializing_if = "<[String]>::is_empty")]
+    pub namespaces: NameSet,
 }
 
 /// An access entry as EKS describes it, without its policies.
@@ -128,7 +128,7 @@ pub struct AccessEntry {
     /// As described: generated where the owner set none.
     pub username: Option<String>,
     /// As described: EKS's own for node types.
-    pub groups: Vec<String>,
+    pub groups: NameSet,
     /// With the `aws:` tags that only AWS may set.
     pub tags: BTreeMap<String, String>,
 }
@@ -145,7 +145,7 @@ pub struct Snapshot {
     pub username: Option<String>,
     /// As described, in EKS's order.
     #[serde(default)]
-    pub kubernetes_groups: Vec<String>,
+    pub kubernetes_groups: NameSet,
     /// As described, `aws:` tags among them: they tell a person which stack owned the entry.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
@@ -197,8 +197,8 @@ impl Snapshot {
 
     /// The groups to send on creation: none for node types.
     #[must_use]
-    pub fn creation_groups(&self) -> &[String] {
-        if self.kind == EntryType::Standard { &self.kubernetes_groups } else { &[] }
+    pub fn creation_groups(&self) -> NameSet {
+        if self.kind == EntryType::Standard { self.kubernetes_groups.clone() } else { NameSet::default() }
     }
 
     /// The tags to send on creation: all but those whose key begins with `aws:` in any spelling, which nobody but
@@ -212,14 +212,9 @@ impl Snapshot {
     /// policies are among the snapshot's.
     #[must_use]
     pub fn is_recreation_of(&self, original: &Snapshot, role: &RoleArn) -> bool {
-        let groups = |snapshot: &Snapshot| {
-            let mut groups = snapshot.creation_groups().to_vec();
-            groups.sort();
-            groups
-        };
         self.kind == original.kind
             && self.creation_username(role) == original.creation_username(role)
-            && groups(self) == groups(original)
+            && self.creation_groups() == original.creation_groups()
             && self.creation_tags() == original.creation_tags()
             && self.access_policies.iter().all(|policy| original.access_policies.contains(policy))
     }

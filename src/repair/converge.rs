@@ -71,7 +71,6 @@ pub(super) enum Fate {
 }
 
 /// A repair at work.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts of what was sent and answered so far")]
 pub(super) struct Work<'a> {
     pub(super) crew: &'a Crew<'a>,
     pub(super) principal: &'a RoleArn,

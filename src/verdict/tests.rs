@@ -30,7 +30,7 @@ fn sighting(principal: &str, entry_created: OffsetDateTime, role_created: Offset
         modified_at: None,
         kind: EntryType::Ec2Linux,
         username: None,
-        groups: Vec::new(),
+        groups: Vec::new().into(),
         tags: BTreeMap::new(),
     };
     let role = RoleArn::parse(ROLE).unwrap();

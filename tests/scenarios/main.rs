@@ -25,6 +25,7 @@ mod payloads;
 mod races;
 mod removal;
 mod repairs;
+mod sets;
 mod stage;
 mod story;
 mod sweeps;

@@ -192,8 +192,8 @@ async fn an_ignore_tag_set_before_the_deletion_closes_the_row_of_a_repair_that_c
         let entry = stage.entry(&role).unwrap().arn;
         let report = stage.deliver(stage.created(&role)).await.unwrap();
         assert_eq!(outcome(&report), ("held", "ignoreTag"), "{report:#}");
-        let state = stage.row(&role).map(|row| row["state"].clone());
-        assert_eq!(state, is_recorded.then(|| "recorded".into()), "on the cluster: {on_cluster}");
+        let left = stage.row(&role).map(|row| row["state"].clone());
+        assert_eq!(left, is_recorded.then(|| "recorded".into()), "on the cluster: {on_cluster}");
         assert_eq!(stage.entry(&role).unwrap().arn, entry);
     }
 }

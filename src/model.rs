@@ -276,6 +276,8 @@ pub struct Cluster {
     pub is_workable: bool,
     /// The role that the cluster itself uses; its entry is managed by AWS in Auto Mode.
     pub role_arn: String,
+    /// The role of Auto Mode's nodes, whose entry EKS makes itself; `None` without Auto Mode.
+    pub node_role_arn: Option<String>,
     /// Tags set by the owner or by AWS.
     pub tags: BTreeMap<String, String>,
 }

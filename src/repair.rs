@@ -85,6 +85,17 @@ impl Case {
         }
     }
 
+    /// Of a held entry: which service stops working with it.
+    fn name_who_waits(&mut self) {
+        if !matches!(self.outcome, Outcome::Held(_)) {
+            return;
+        }
+        let snapshot = self.sighting.snapshot();
+        if let Some(services) = snapshot.and_then(|it| guardrail::services_that_use(&it.access_policies)) {
+            self.note = Some(self.note.take().map_or_else(|| services.clone(), |note| format!("{note} {services}")));
+        }
+    }
+
     /// The ignore tag, where entry or cluster has it.
     #[must_use]
     pub fn ignore_tag(&self) -> Option<Reason> {
@@ -122,6 +133,12 @@ pub async fn attend(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<C
     if *purpose == Purpose::Check {
         return cases.into_iter().map(looked_at).collect();
     }
+    let mut done = Box::pin(work(run, cases, purpose)).await;
+    done.iter_mut().for_each(Case::name_who_waits);
+    done
+}
+
+async fn work(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<Case> {
     let (ignored, cases): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.ignore_tag().is_some());
     let (mut done, due): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| is_settled(case, purpose));
     done = stream::iter(done).map(|case| settle(run, case)).buffer_unordered(AT_ONCE).collect().await;

@@ -191,6 +191,7 @@ impl Eks {
             created_at: time_of(OPERATION, "createdAt", cluster.created_at)?,
             is_workable: matches!(cluster.status, Some(types::ClusterStatus::Active | types::ClusterStatus::Updating)),
             role_arn: cluster.role_arn.unwrap_or_default(),
+            node_role_arn: cluster.compute_config.and_then(|compute| compute.node_role_arn),
             tags: cluster.tags.unwrap_or_default().into_iter().collect(),
         }))
     }

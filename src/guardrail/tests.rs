@@ -47,6 +47,7 @@ fn decide(config: &Config, snapshot: &Snapshot, asked: &Asked) -> Result<Permit,
         created_at: OffsetDateTime::UNIX_EPOCH,
         is_workable: true,
         role_arn: "arn:aws:iam::111122223333:role/cluster".to_owned(),
+        node_role_arn: None,
         tags: BTreeMap::new(),
     };
     review(Request { config, home: &home, principal: &principal, snapshot, cluster: &cluster, role: &role, asked })

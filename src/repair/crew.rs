@@ -25,7 +25,18 @@ pub(super) struct Crew<'a> {
 
 impl Crew<'_> {
     /// Works on one case until its outcome is known; looks anew where it changed under our hands.
-    pub(super) async fn attend(&self, mut case: Case) -> Case {
+    pub(super) async fn attend(&self, case: Case) -> Case {
+        let is_restore = matches!(self.purpose, Purpose::Restore { .. })
+            || case.sighting.row.open().is_some_and(|row| row.is_restore);
+        let mut case = Box::pin(self.attend_until_known(case)).await;
+        // Nobody lost access by a restore that waits: it is no failure of a repair.
+        if let (Outcome::Deferred { deletion_sent, .. }, true) = (&mut case.outcome, is_restore) {
+            *deletion_sent = false;
+        }
+        case
+    }
+
+    async fn attend_until_known(&self, mut case: Case) -> Case {
         for _ in 0..LOOKS {
             if Box::pin(self.step(&mut case)).await {
                 return case;

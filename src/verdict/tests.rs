@@ -41,6 +41,7 @@ fn sighting(principal: &str, entry_created: OffsetDateTime, role_created: Offset
             created_at: at(-1_000_000),
             is_workable: true,
             role_arn: String::new(),
+            node_role_arn: None,
             tags: BTreeMap::new(),
         }),
         principal_arn: principal.to_owned(),

@@ -282,7 +282,9 @@ async fn publish(
     let shown = if run.is_sweep {
         cases
             .into_iter()
-            .filter(|case| !matches!(case.verdict, Verdict::Fresh(_)) || case.outcome != Outcome::nothing())
+            .filter(|case| {
+                !matches!(case.verdict, Verdict::Fresh(_)) || case.outcome != Outcome::nothing() || case.note.is_some()
+            })
             .collect()
     } else {
         cases

@@ -84,7 +84,7 @@ pub fn of_sweep(
                 Outcome::Repaired
                     | Outcome::Restored
                     | Outcome::Removed(_)
-                    | Outcome::None(Some(Reason::ReplacedByOther | Reason::DeletedByOwner))
+                    | Outcome::None(Some(Reason::ReplacedByOther { .. } | Reason::DeletedByOwner))
             );
             !dealt_with
         })

@@ -155,7 +155,10 @@ pub enum Reason {
         may_pass: bool,
     },
     // none
-    ReplacedByOther,
+    ReplacedByOther {
+        /// What the entry before had and this one lacks.
+        missing: Vec<String>,
+    },
     DeletedByOwner,
     // removed
     RoleDeleted,
@@ -227,7 +230,7 @@ impl Reason {
             Self::ServiceLinkedRole => "serviceLinkedRole",
             Self::RecordContradictsDates => "recordContradictsDates",
             Self::RoleUnreadable { .. } => "roleUnreadable",
-            Self::ReplacedByOther => "replacedByOther",
+            Self::ReplacedByOther { .. } => "replacedByOther",
             Self::DeletedByOwner => "deletedByOwner",
             Self::RoleDeleted => "roleDeleted",
             Self::RoleGone => "roleGone",
@@ -333,7 +336,14 @@ impl Reason {
                     .to_owned()
             }
             Self::RoleUnreadable { because, .. } => format!("The role could not be read from IAM ({because})."),
-            Self::ReplacedByOther => "Somebody else created the entry meanwhile; it was left as it is.".to_owned(),
+            Self::ReplacedByOther { missing } if missing.is_empty() => {
+                "Somebody else created the entry meanwhile; it was left as it is.".to_owned()
+            }
+            Self::ReplacedByOther { missing } => format!(
+                "Somebody else created the entry meanwhile; it was left as it is. It lacks what the one before had: {}. \
+                 The ledger keeps that for 90 days. Ask the owner of the new entry whether it is wanted.",
+                missing.join("; ")
+            ),
             Self::DeletedByOwner => "Somebody else deleted the entry meanwhile; nothing was created.".to_owned(),
             Self::RoleDeleted => "The role no longer exists. The entry is kept in the ledger for 90 days; the command \
                                   restore brings it back for a role that exists again."

@@ -213,7 +213,7 @@ async fn ignore(run: &Run<'_>, mut case: Case) -> Case {
     if is_untouched
         && is_free
         && run.config().mode == Mode::Repair
-        && let Err(NotWritten::Unavailable(because)) = run.ledger().close(&mut row.clone()).await
+        && let Err(NotWritten::Unavailable(because)) = run.ledger().close(&mut row.clone(), run.now()).await
     {
         case.note = Some(Reason::LedgerUnavailable { because }.explain());
     }
@@ -264,6 +264,13 @@ async fn settle(run: &Run<'_>, case: Case) -> Case {
             Row::recorded(&role.arn, &cluster.at, cluster.created_at, &examined.entry.arn, snapshot.clone())
         }
         RowRead::Row(row) if row.state == crate::ledger::State::Recorded => (**row).clone(),
+        // What is archived stays so unless the entry has all of it; meanwhile the entry is judged by its dates.
+        RowRead::Row(row) if row.state == crate::ledger::State::Archived => {
+            if !snapshot.missing_of(&row.snapshot).is_empty() {
+                return case;
+            }
+            Row::recorded(&role.arn, &cluster.at, cluster.created_at, &examined.entry.arn, snapshot.clone())
+        }
         RowRead::Row(_) => return case,
         RowRead::Invalid(because) => {
             case.note = Some(Reason::LedgerRowInvalid { because: because.clone() }.explain());

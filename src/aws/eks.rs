@@ -325,7 +325,7 @@ impl Eks {
     }
 
     /// Associates a policy, or sets the scope of an associated one: an upsert (EKS User Guide, "Associate access
-    /// policies"). Tells whether the association is new: one that was there keeps its date.
+    /// policies"). Nothing in the reply tells whether the association is new: what becomes of its dates is not documented.
     ///
     /// # Errors
     /// Any [`Fault`].
@@ -334,7 +334,7 @@ impl Eks {
         cluster: &str,
         principal_arn: &str,
         policy: &AccessPolicy,
-    ) -> Result<bool, Fault> {
+    ) -> Result<(), Fault> {
         let namespaces = &policy.access_scope.namespaces;
         let scope = types::AccessScope::builder()
             .r#type(types::AccessScopeType::from(policy.access_scope.kind.as_str()))
@@ -349,9 +349,7 @@ impl Eks {
             .access_scope(scope)
             .customize()
             .config_override(in_time());
-        let reply = self.change("AssociateAccessPolicy", || request.send()).await?;
-        let policy = reply.associated_access_policy;
-        Ok(policy.is_some_and(|policy| policy.associated_at.is_some() && policy.associated_at == policy.modified_at))
+        self.change("AssociateAccessPolicy", || request.send()).await.map(drop)
     }
 
     /// Takes an association back.

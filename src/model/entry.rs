@@ -220,6 +220,37 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// What the other has and this lacks, in words for a person; empty if this has everything. A user name or a type of
+    /// its own counts, and so does a policy with another scope, since only its owner knows which one is wider.
+    #[must_use]
+    pub fn missing_of(&self, other: &Snapshot) -> Vec<String> {
+        let mut missing = Vec::new();
+        if self.kind != other.kind {
+            missing.push(format!("type {}", other.kind.as_str()));
+        }
+        if self.kind == EntryType::Standard
+            && let Some(username) = other.username.as_ref().filter(|_| self.username != other.username)
+        {
+            missing.push(format!("user name {username}"));
+        }
+        let (groups, other_groups) = (self.creation_groups(), other.creation_groups());
+        missing.extend(other_groups.missing_from(&groups).map(|group| format!("group {group}")));
+        for policy in other.access_policies.iter().filter(|policy| !self.access_policies.contains(policy)) {
+            let scope = match policy.access_scope.namespaces.join(", ") {
+                none if none.is_empty() => policy.access_scope.kind.clone(),
+                namespaces => format!("{} {namespaces}", policy.access_scope.kind),
+            };
+            missing.push(format!("{} for {scope}", policy.name()));
+        }
+        let tags = self.creation_tags();
+        let lacks = |(key, value): &(String, String)| tags.get(key) != Some(value);
+        missing
+            .extend(other.creation_tags().into_iter().filter(lacks).map(|(key, value)| format!("tag {key}={value}")));
+        missing
+    }
+}
+
 /// Whether a tag's key is one that only AWS may set.
 #[must_use]
 pub fn is_aws_tag(key: &str) -> bool {

@@ -35,7 +35,10 @@ impl Work<'_> {
         }
         if !self.is_our_creation(&entry) {
             self.take_back().await;
-            return Flow::End(Outcome::None(Some(Reason::ReplacedByOther)), Fate::Forget);
+            let missing = entry.snapshot().missing_of(&self.row.snapshot);
+            // The row is the only list of what the entry had.
+            let fate = if missing.is_empty() { Fate::Forget } else { Fate::Archive };
+            return Flow::End(Outcome::None(Some(Reason::ReplacedByOther { missing })), fate);
         }
         let is_stale = is_older(&entry.entry, role.created_at);
         if !is_permitted && !is_stale {

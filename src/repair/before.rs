@@ -2,6 +2,7 @@
 
 use super::LEAST_FOR_A_DELETION;
 use super::converge::{Fate, Flow, Work};
+use super::steps::Associated;
 use crate::discovery::Examined;
 use crate::guardrail::{self, Refusal};
 use crate::model::{Cluster, Role, RoleState};
@@ -36,7 +37,7 @@ impl Work<'_> {
             }
             return self.pause();
         }
-        self.associated.clear();
+        self.associated = Associated::default();
         if self.is_new
             && let Err(Refusal::Hold(reason)) = self.crew.review(self.principal, entry, cluster, role)
         {
@@ -72,7 +73,9 @@ impl Work<'_> {
                 return Flow::End(Outcome::Held(Reason::PerhapsRevived), Fate::Archive);
             }
             return if self.row.is_own_entry {
-                Flow::End(Outcome::None(Some(Reason::ReplacedByOther)), Fate::Forget)
+                let missing = entry.snapshot().missing_of(&self.row.snapshot);
+                let fate = if missing.is_empty() { Fate::Forget } else { Fate::Archive };
+                Flow::End(Outcome::None(Some(Reason::ReplacedByOther { missing })), fate)
             } else {
                 Flow::Anew
             };

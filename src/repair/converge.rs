@@ -11,7 +11,7 @@
 //! | | our creation | associate what is missing, verify, record |
 //! | | our creation, acknowledged, is gone | its owner's will: archive the row, for a person |
 //! | | our creation, but the role was recreated once more | review for the new ID, start over with this entry |
-//! | | another entry | somebody else's: close the row |
+//! | | another entry | somebody else's: close the row; archive it, if that entry has less |
 //! | | the role has another ID | delete what we created for it, review for the new ID; else hold, keep the row |
 //! | | role or cluster gone | archive the row, for a person |
 //!
@@ -24,6 +24,7 @@ use time::OffsetDateTime;
 
 use super::Case;
 use super::crew::Crew;
+use super::steps::Associated;
 use crate::aws::fault::Fault;
 use crate::discovery::{Examined, examine};
 use crate::guardrail::{self, Refusal};
@@ -82,8 +83,6 @@ pub(super) struct Work<'a> {
     pub(super) note: Option<String>,
     /// The row was opened just now, by this invocation's own review.
     pub(super) is_new: bool,
-    /// What was put away of an entry before, where the row was opened over it.
-    pub(super) archived: Option<Row>,
     /// The role as it was read last.
     pub(super) role: Option<Role>,
     /// A deletion was sent.
@@ -97,8 +96,8 @@ pub(super) struct Work<'a> {
     pub(super) deleted_again: Vec<String>,
     /// Since when reads in this piece of work show no entry, where there should be one of ours.
     pub(super) absent_since: Option<OffsetDateTime>,
-    /// Policies that were not associated before our own calls.
-    pub(super) associated: Vec<String>,
+    /// Policies that were associated, until it is known that they met the entry of the row.
+    pub(super) associated: Associated,
 }
 
 impl Crew<'_> {
@@ -117,7 +116,6 @@ impl Crew<'_> {
         let is_new = opened_for.is_some();
         // What an earlier invocation rehearsed, and how that was answered, is not in the row.
         let unclear_since = (!is_new && row.deletion_sent_at.is_none()).then(|| run.now());
-        let archived = case.sighting.row.row().filter(|row| is_new && row.state == State::Archived).cloned();
         let mut work = Work {
             crew: self,
             principal,
@@ -127,14 +125,13 @@ impl Crew<'_> {
             tries: 0,
             note: None,
             is_new,
-            archived,
             role: None,
             was_deletion_sent: false,
             unclear_since,
             unverified: None,
             deleted_again: Vec::new(),
             absent_since: None,
-            associated: Vec::new(),
+            associated: Associated::default(),
         };
         let (outcome, fate) = loop {
             if run.now() >= work.ends {
@@ -153,6 +150,7 @@ impl Crew<'_> {
                     if let Err(outcome) = work.close().await {
                         break (outcome, Fate::Written);
                     }
+                    case.note = work.note.take();
                     return false;
                 }
             }
@@ -318,22 +316,16 @@ impl Work<'_> {
         let closed = if self.row.is_own_entry {
             self.row.give_back();
             ledger.write(&mut self.row).await
-        } else if self.row.role_id.is_some() {
-            self.row.become_recorded();
-            ledger.write(&mut self.row).await
         } else {
-            self.let_go().await
+            ledger.close(&mut self.row, self.crew.run.now()).await
         };
         closed.map_err(|problem| Outcome::deferred(problem.reason()))
     }
 
     /// The row is no longer needed; what had been put away before it was opened is put back.
     async fn let_go(&mut self) -> Result<(), NotWritten> {
-        let ledger = self.crew.run.ledger();
-        match self.archived.take() {
-            Some(archived) => ledger.write(&mut Row { version: self.row.version, ..archived }).await,
-            None => ledger.forget(&self.row).await,
-        }
+        let archived = self.row.archive_below(self.crew.run.now());
+        self.crew.run.ledger().replace(&mut self.row, archived).await
     }
 
     /// Leaves the row as its fate has it.

@@ -142,8 +142,10 @@ impl Crew<'_> {
             row.role_id = before.recorded_role_id(&examined.entry.arn, cluster.created_at).cloned();
             row.verified_at = row.role_id.is_some().then_some(before.verified_at).flatten();
         }
+        let archived = sighting.row.row().filter(|row| row.state == State::Archived);
+        row.superseded = archived.map(|row| Box::new(row.clone()));
         // Our own creation of an earlier repair, put away before its policies were back: what was put away counts.
-        if let Some(before) = sighting.row.row().filter(|row| row.state == State::Archived)
+        if let Some(before) = archived
             && before.created_entry_arn.as_ref() == Some(&examined.entry.arn)
             && examined.snapshot().is_recreation_of(&before.snapshot, principal)
         {

@@ -26,6 +26,7 @@ mod races;
 mod recreatable;
 mod removal;
 mod repairs;
+mod replaced;
 mod restoring;
 mod sets;
 mod stage;

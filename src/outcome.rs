@@ -128,6 +128,11 @@ pub enum Reason {
     ChangedMeanwhile {
         what: String,
     },
+    /// The role exists again, and its entry does not: it was archived with an earlier role of the name.
+    Archived {
+        /// What the entry would grant.
+        grants: String,
+    },
     /// Changed meanwhile: deleted by its owner, and perhaps created again by a rehearsal.
     PerhapsRevived,
     // deferred
@@ -168,7 +173,7 @@ pub enum Reason {
 
 impl Reason {
     /// All labels, in the order of the README's table.
-    pub const LABELS: [&'static str; 30] = [
+    pub const LABELS: [&'static str; 31] = [
         "privileged",
         "holdAll",
         "noLedger",
@@ -183,6 +188,7 @@ impl Reason {
         "recreationRefused",
         "ledgerRowInvalid",
         "changedMeanwhile",
+        "archived",
         "tooLittleTime",
         "roleTooYoung",
         "principalNotYetValid",
@@ -219,6 +225,7 @@ impl Reason {
             Self::RecreationRefused { .. } => "recreationRefused",
             Self::LedgerRowInvalid { .. } => "ledgerRowInvalid",
             Self::ChangedMeanwhile { .. } | Self::PerhapsRevived => "changedMeanwhile",
+            Self::Archived { .. } => "archived",
             Self::TooLittleTime => "tooLittleTime",
             Self::RoleTooYoung { .. } => "roleTooYoung",
             Self::PrincipalNotYetValid => "principalNotYetValid",
@@ -298,6 +305,12 @@ impl Reason {
             Self::ChangedMeanwhile { what } => {
                 format!("Somebody else changed it during the repair ({what}); the change was left as it is. Look at it.")
             }
+            Self::Archived { grants } => format!(
+                "The role exists, and its entry was archived when an earlier role of its name was deleted. Nothing was \
+                 created. Nobody has looked at the role yet. The entry would grant: {grants}. Look at who created the \
+                 role and who may assume it. The command in remedy then brings the entry back; the command forget ends \
+                 the matter."
+            ),
             Self::PerhapsRevived => {
                 "The entry was deleted during the repair. The one that stands is like it, and this function may have \
                  created it by a rehearsal without a known answer, against its owner's will. Ask the owner. If the \

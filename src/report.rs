@@ -252,7 +252,7 @@ impl Entry {
             evidence: case.verdict.evidence(),
             outcome: case.outcome.label(),
             reason: case.outcome.reason().map(Reason::label),
-            detail: detail(case),
+            detail: detail(case, created_by.map(|(_, arn)| *arn)),
             remedy: remedy::of(case, invocation),
             role_id: role.map(|role| role.id.to_string()),
             previous_role_id: case.previous_role_id.as_ref().map(ToString::to_string),
@@ -272,8 +272,12 @@ impl Entry {
     }
 }
 
-fn detail(case: &Case) -> Option<String> {
+fn detail(case: &Case, created_by: Option<&str>) -> Option<String> {
     let sentence = match (&case.outcome, &case.verdict) {
+        (Outcome::Held(reason @ Reason::Archived { .. }), _) => Some(match created_by {
+            Some(creator) => format!("{} The role was created by {creator}.", reason.explain()),
+            None => reason.explain(),
+        }),
         (outcome, _) if outcome.reason().is_some() => outcome.reason().map(Reason::explain),
         (Outcome::Repaired, _) => Some("The entry was deleted and created again for the role that exists.".to_owned()),
         (Outcome::Restored, _) => Some("The entry was created from the ledger.".to_owned()),

@@ -8,6 +8,7 @@ use time::{Duration, OffsetDateTime};
 use super::RowRead;
 use crate::aws::dynamodb::Item;
 use crate::model::{ClusterRef, Home, RoleArn, RoleId, Snapshot};
+use crate::outcome::Reason;
 
 /// The version of the row's form; a row of a newer one is left alone.
 pub const SCHEMA: u32 = 1;
@@ -270,6 +271,13 @@ impl Row {
         self.archived_at = Some(now);
         self.expires_at = Some((now + ARCHIVED_FOR).unix_timestamp());
         self.give_back();
+    }
+
+    /// Whether it was archived because its role was deleted.
+    #[must_use]
+    pub fn is_archived_with_its_role(&self) -> bool {
+        let because = [Reason::RoleDeleted.label(), Reason::RoleGone.label()];
+        self.state == State::Archived && self.archived_because.as_deref().is_some_and(|it| because.contains(&it))
     }
 
     /// Takes the row for an invocation.

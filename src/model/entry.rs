@@ -221,6 +221,20 @@ impl Snapshot {
 }
 
 impl Snapshot {
+    /// All that the entry gives to its role, in words for a person.
+    #[must_use]
+    pub fn grants(&self) -> String {
+        let nothing = Self {
+            kind: EntryType::Unknown(String::new()),
+            username: None,
+            kubernetes_groups: NameSet::default(),
+            tags: BTreeMap::new(),
+            access_policies: Vec::new(),
+            created_at: self.created_at,
+        };
+        nothing.missing_of(&Self { tags: BTreeMap::new(), ..self.clone() }).join("; ")
+    }
+
     /// What the other has and this lacks, in words for a person; empty if this has everything. A user name or a type of
     /// its own counts, and so does a policy with another scope, since only its owner knows which one is wider.
     #[must_use]
@@ -229,7 +243,7 @@ impl Snapshot {
         if self.kind != other.kind {
             missing.push(format!("type {}", other.kind.as_str()));
         }
-        if self.kind == EntryType::Standard
+        if other.kind == EntryType::Standard
             && let Some(username) = other.username.as_ref().filter(|_| self.username != other.username)
         {
             missing.push(format!("user name {username}"));

@@ -94,6 +94,11 @@ impl Crew<'_> {
                 *case = settle(run, case.clone()).await;
                 true
             }
+            Verdict::Missing if case.sighting.is_archived() && (run.is_sweep || case.sighting.cluster.is_some()) => {
+                let grants = case.sighting.snapshot().map(|snapshot| snapshot.grants()).unwrap_or_default();
+                case.outcome = Outcome::Held(Reason::Archived { grants });
+                true
+            }
             Verdict::Missing => {
                 case.outcome = Outcome::nothing();
                 true

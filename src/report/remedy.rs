@@ -21,6 +21,7 @@ pub(super) fn of(case: &Case, invocation: &Invocation) -> Option<String> {
             | Reason::ClusterPattern
             | Reason::RoleChanged { .. } => "approve",
             Reason::PerhapsRevived => "forget",
+            Reason::Archived { .. } => "restore",
             Reason::RehearsalRefused { .. } | Reason::ChangedMeanwhile { .. } | Reason::RecreationRefused { .. } => {
                 "repair"
             }

@@ -5,6 +5,7 @@
 #![expect(unreachable_pub, reason = "nothing outside a test binary could reach it; `pub` marks what scenarios use")]
 
 mod approval;
+mod archived;
 mod batches;
 mod budgets;
 mod cloud;

@@ -61,6 +61,15 @@ pub struct Sighting {
 }
 
 impl Sighting {
+    /// Whether the role exists while its entry does not, and the entry was archived because an earlier role of the name
+    /// was deleted. A sweep does not always describe the cluster; a later one of the name is none of the row's.
+    #[must_use]
+    pub fn is_archived(&self) -> bool {
+        let Some(row) = self.row.row().filter(|row| row.is_archived_with_its_role()) else { return false };
+        let is_same_cluster = self.cluster.as_ref().is_none_or(|cluster| cluster.created_at == row.cluster_created_at);
+        self.entry.is_none() && is_same_cluster && self.role.role().is_some()
+    }
+
     /// The entry's owner's settings: of the entry, or of the row where the entry is gone.
     #[must_use]
     pub fn snapshot(&self) -> Option<Snapshot> {

@@ -10,6 +10,13 @@ use crate::model::{Cluster, EntryType, Home, Role, RoleArn, RoleId, Snapshot, VI
 use crate::outcome::Reason;
 use crate::trust;
 
+mod recreatable;
+
+#[cfg(test)]
+use recreatable::RESERVED_PREFIXES;
+use recreatable::recreatable;
+pub use recreatable::services_that_use;
+
 /// The tag key whose value [`IGNORE_VALUE`] keeps this function's hands off an entry or a cluster.
 pub const IGNORE_KEY: &str = "access-entry-guard";
 /// See [`IGNORE_KEY`].
@@ -270,64 +277,6 @@ fn privilege(home: &Home, snapshot: &Snapshot, role: &Role) -> Option<&'static s
             }
             None
         }
-    }
-}
-
-const RESERVED_PREFIXES: [&str; 5] = ["system:", "eks:", "aws:", "amazon:", "iam:"];
-
-/// Policies that only AWS may attach (EKS User Guide, "Review access policy permissions").
-const SERVICE_POLICIES: [&str; 11] = [
-    "AmazonEKSBlockStoragePolicy",
-    "AmazonEKSBlockStorageClusterPolicy",
-    "AmazonEKSComputePolicy",
-    "AmazonEKSComputeClusterPolicy",
-    "AmazonEKSHybridPolicy",
-    "AmazonEKSClusterInsightsPolicy",
-    "AmazonEKSEventPolicy",
-    "AmazonEKSNetworkingPolicy",
-    "AmazonEKSNetworkingClusterPolicy",
-    "AmazonEKSLoadBalancingPolicy",
-    "AmazonEKSLoadBalancingClusterPolicy",
-];
-
-/// Whether EKS would take the entry back: asked before anything is deleted.
-fn recreatable(principal: &RoleArn, snapshot: &Snapshot, cluster: &Cluster) -> Result<(), Refusal> {
-    let cannot = |because: String| Err(Refusal::Hold(Reason::CannotRecreate { because }));
-    if principal.is_service_linked() {
-        return cannot("its principal is a service-linked role".to_owned());
-    }
-    if cluster.role_arn == principal.as_str() {
-        return cannot("its principal is the cluster's own role".to_owned());
-    }
-    let is_reserved = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-    };
-    let names = snapshot.username.iter().chain(&snapshot.kubernetes_groups);
-    match &snapshot.kind {
-        EntryType::Unknown(kind) => return cannot(format!("type {kind} is unknown to this version")),
-        EntryType::Standard => {
-            if let Some(name) = names.clone().find(|name| is_reserved(name)) {
-                return cannot(format!("{name} has a prefix that EKS reserves"));
-            }
-        }
-        node => {
-            if let Some(name) = names.clone().find(|name| !name.is_empty() && !is_reserved(name)) {
-                return cannot(format!("{name} was set by its owner on a {} entry", node.as_str()));
-            }
-            if !node.has_policies() && !snapshot.access_policies.is_empty() {
-                return cannot(format!("{} entries have no access policies", node.as_str()));
-            }
-        }
-    }
-    let service_only = snapshot
-        .access_policies
-        .iter()
-        .map(crate::model::AccessPolicy::name)
-        .find(|name| SERVICE_POLICIES.contains(name));
-    match service_only {
-        Some(name) => cannot(format!("only AWS may attach {name}")),
-        None => Ok(()),
     }
 }
 

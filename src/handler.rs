@@ -235,7 +235,8 @@ impl Plan {
                                 | Reason::NotAPrincipal
                         )
                 );
-                if from_list && !is_safe {
+                // The role of an archived entry is named to a person; nothing is changed for it.
+                if from_list && !is_safe && !sighting.is_archived() {
                     reread_role(run, &mut sighting).await;
                     let verdict = judge(&sighting, home);
                     return Case::new(sighting, verdict);
@@ -303,7 +304,15 @@ async fn publish(
 ) -> Result<Value, Error> {
     let app = run.app;
     let received = if run.invocation.invoked_as == InvokedAs::Events { plan.events.len() } else { 0 };
-    let mut data = metrics::of_invocation(&cases, survey.blind_spots.len(), received);
+    let mut data = metrics::of_invocation(&cases, survey.blind_spots.len(), received, run.is_sweep);
+    let waiting = metrics::waiting(&cases);
+    let may_pass = survey.blind_spots.iter().any(BlindSpot::may_pass);
+    let saw_everything = survey.not_reached == 0 && !may_pass && survey.roles_unlisted.is_none();
+    // A sweep that did not see everything can switch an alarm on, not off.
+    let is_of_everything = run.is_sweep && plan.scope == Scope::default() && saw_everything;
+    if is_of_everything || (waiting > 0 && plan.purpose != Purpose::Check) {
+        data.push(metrics::of_waiting(waiting));
+    }
     for at in &survey.known_fresh_in {
         if !cases.iter().any(|case| case.sighting.at == *at) {
             data.push(metrics::of_cluster(at, 0));
@@ -336,7 +345,9 @@ async fn publish(
     let shown = if run.is_sweep {
         cases
             .into_iter()
-            .filter(|case| !matches!(case.verdict, Verdict::Fresh(_)) || case.outcome != Outcome::nothing())
+            .filter(|case| {
+                !matches!(case.verdict, Verdict::Fresh(_)) || case.outcome != Outcome::nothing() || case.note.is_some()
+            })
             .collect()
     } else {
         cases

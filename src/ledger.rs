@@ -187,6 +187,26 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
+    /// Writes what becomes of a row; `None` deletes it.
+    ///
+    /// # Errors
+    /// [`NotWritten`].
+    pub async fn replace(&self, row: &mut Row, by: Option<Row>) -> Result<(), NotWritten> {
+        let Some(by) = by else { return self.forget(row).await };
+        *row = by;
+        self.write(row).await
+    }
+
+    /// Closes the row of a repair that changed nothing: back to what was recorded or archived of the entry before, or
+    /// away.
+    ///
+    /// # Errors
+    /// [`NotWritten`].
+    pub async fn close(&self, row: &mut Row, now: OffsetDateTime) -> Result<(), NotWritten> {
+        let before = row.as_before_the_repair(now);
+        self.replace(row, before).await
+    }
+
     /// Deletes a row, if nobody wrote it since it was read.
     ///
     /// # Errors

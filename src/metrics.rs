@@ -34,8 +34,10 @@ pub const EVENTS_RECEIVED: &str = "RoleEventsReceived";
 
 /// What every invocation that examined clusters publishes, zeros included. Ignored entries are in no count.
 #[must_use]
-pub fn of_invocation(cases: &[Case], blind_spots: usize, events: usize) -> Vec<Datum> {
-    let counted: Vec<&Case> = cases.iter().filter(|case| !is_ignored(case)).collect();
+pub fn of_invocation(cases: &[Case], blind_spots: usize, events: usize, is_sweep: bool) -> Vec<Datum> {
+    // Of an archived entry every sweep would tell anew: it waits, and counts as an error when its role is named.
+    let is_counted = |case: &&Case| !(is_ignored(case) || is_sweep && is_archived(case));
+    let counted: Vec<&Case> = cases.iter().filter(is_counted).collect();
     let count = |test: &dyn Fn(&Case) -> bool| counted.iter().filter(|case| test(case)).count();
     let mut data = vec![
         Datum::total(VALIDATION_ERRORS, count(&|case| case.verdict.is_error())),
@@ -77,14 +79,14 @@ pub fn of_sweep(
 ) -> Vec<Datum> {
     let unresolved = cases
         .iter()
-        .filter(|case| !is_ignored(case) && case.verdict.is_error())
+        .filter(|case| !is_ignored(case) && !is_archived(case) && case.verdict.is_error())
         .filter(|case| {
             let dealt_with = matches!(
                 case.outcome,
                 Outcome::Repaired
                     | Outcome::Restored
                     | Outcome::Removed(_)
-                    | Outcome::None(Some(Reason::ReplacedByOther | Reason::DeletedByOwner))
+                    | Outcome::None(Some(Reason::ReplacedByOther { .. } | Reason::DeletedByOwner))
             );
             !dealt_with
         })
@@ -96,6 +98,26 @@ pub fn of_sweep(
     ];
     data.extend(is_event_path_silent.map(|is| Datum::total("EventPathSilent", usize::from(is))));
     data
+}
+
+/// How many entries wait for a person: all that are held, but those that the next sweep goes on with.
+#[must_use]
+pub fn waiting(cases: &[Case]) -> usize {
+    let waits = |case: &&Case| {
+        matches!(&case.outcome, Outcome::Held(reason) if !matches!(reason, Reason::RepairBudget { .. }))
+            && !is_ignored(case)
+    };
+    cases.iter().filter(waits).count()
+}
+
+/// The metric of [`waiting`].
+#[must_use]
+pub fn of_waiting(count: usize) -> Datum {
+    Datum::total("AccessEntriesWaiting", count)
+}
+
+fn is_archived(case: &Case) -> bool {
+    matches!(case.outcome, Outcome::Held(Reason::Archived { .. }))
 }
 
 fn is_ignored(case: &Case) -> bool {

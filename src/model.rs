@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 mod entry;
+mod name_set;
 
 pub use entry::{
     AccessEntry, AccessPolicy, AccessScope, EntryType, Snapshot, VIEW_POLICY, is_aws_tag, is_generated_username,
 };
+pub use name_set::NameSet;
 
 /// The account and partition that this function belongs to: those of the invoked function's ARN.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -280,6 +282,8 @@ pub struct Cluster {
     pub is_workable: bool,
     /// The role that the cluster itself uses; its entry is managed by AWS in Auto Mode.
     pub role_arn: String,
+    /// The role of Auto Mode's nodes, whose entry EKS makes itself; `None` without Auto Mode.
+    pub node_role_arn: Option<String>,
     /// Tags set by the owner or by AWS.
     pub tags: BTreeMap<String, String>,
 }

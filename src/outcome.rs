@@ -128,6 +128,13 @@ pub enum Reason {
     ChangedMeanwhile {
         what: String,
     },
+    /// The role exists again, and its entry does not: it was archived with an earlier role of the name.
+    Archived {
+        /// What the entry would grant.
+        grants: String,
+    },
+    /// Changed meanwhile: deleted by its owner, and perhaps created again by a rehearsal.
+    PerhapsRevived,
     // deferred
     TooLittleTime,
     RoleTooYoung {
@@ -156,7 +163,10 @@ pub enum Reason {
         may_pass: bool,
     },
     // none
-    ReplacedByOther,
+    ReplacedByOther {
+        /// What the entry before had and this one lacks.
+        missing: Vec<String>,
+    },
     DeletedByOwner,
     // removed
     RoleDeleted,
@@ -166,7 +176,7 @@ pub enum Reason {
 
 impl Reason {
     /// All labels, in the order of the README's table.
-    pub const LABELS: [&'static str; 31] = [
+    pub const LABELS: [&'static str; 32] = [
         "privileged",
         "holdAll",
         "noLedger",
@@ -181,6 +191,7 @@ impl Reason {
         "recreationRefused",
         "ledgerRowInvalid",
         "changedMeanwhile",
+        "archived",
         "tooLittleTime",
         "roleTooYoung",
         "principalNotYetValid",
@@ -217,7 +228,8 @@ impl Reason {
             Self::RoleChanged { .. } => "roleChanged",
             Self::RecreationRefused { .. } => "recreationRefused",
             Self::LedgerRowInvalid { .. } => "ledgerRowInvalid",
-            Self::ChangedMeanwhile { .. } => "changedMeanwhile",
+            Self::ChangedMeanwhile { .. } | Self::PerhapsRevived => "changedMeanwhile",
+            Self::Archived { .. } => "archived",
             Self::TooLittleTime => "tooLittleTime",
             Self::RoleTooYoung { .. } => "roleTooYoung",
             Self::PrincipalNotYetValid => "principalNotYetValid",
@@ -230,7 +242,7 @@ impl Reason {
             Self::NotAPrincipal => "notAPrincipal",
             Self::RecordContradictsDates => "recordContradictsDates",
             Self::RoleUnreadable { .. } => "roleUnreadable",
-            Self::ReplacedByOther => "replacedByOther",
+            Self::ReplacedByOther { .. } => "replacedByOther",
             Self::DeletedByOwner => "deletedByOwner",
             Self::RoleDeleted => "roleDeleted",
             Self::RoleGone => "roleGone",
@@ -240,7 +252,7 @@ impl Reason {
 
     /// A sentence for a person: what is the case, and what to do next where something is to be done.
     #[must_use]
-    #[expect(clippy::too_many_lines, reason = "a sentence for each word of a closed list")]
+    #[expect(clippy::too_many_lines, reason = "one sentence for each reason, matched exhaustively")]
     pub fn explain(&self) -> String {
         match self {
             Self::Privileged { because } => format!(
@@ -298,6 +310,19 @@ impl Reason {
             Self::ChangedMeanwhile { what } => {
                 format!("Somebody else changed it during the repair ({what}); the change was left as it is. Look at it.")
             }
+            Self::Archived { grants } => format!(
+                "The role exists, and its entry was archived when an earlier role of its name was deleted. Nothing was \
+                 created. Nobody has looked at the role yet. The entry would grant: {grants}. Look at who created the \
+                 role and who may assume it. The command in remedy then brings the entry back; the command forget ends \
+                 the matter."
+            ),
+            Self::PerhapsRevived => {
+                "The entry was deleted during the repair. The one that stands is like it, and this function may have \
+                 created it by a rehearsal without a known answer, against its owner's will. Ask the owner. If the \
+                 entry is not wanted, delete it. If it is right as it is, run the command in remedy: the ledger then \
+                 forgets the matter."
+                    .to_owned()
+            }
             Self::TooLittleTime => {
                 "There was too little time left in this invocation. The retry or the next sweep goes on.".to_owned()
             }
@@ -342,7 +367,14 @@ impl Reason {
                     .to_owned()
             }
             Self::RoleUnreadable { because, .. } => format!("The role could not be read from IAM ({because})."),
-            Self::ReplacedByOther => "Somebody else created the entry meanwhile; it was left as it is.".to_owned(),
+            Self::ReplacedByOther { missing } if missing.is_empty() => {
+                "Somebody else created the entry meanwhile; it was left as it is.".to_owned()
+            }
+            Self::ReplacedByOther { missing } => format!(
+                "Somebody else created the entry meanwhile; it was left as it is. It lacks what the one before had: {}. \
+                 The ledger keeps that for 90 days. Ask the owner of the new entry whether it is wanted.",
+                missing.join("; ")
+            ),
             Self::DeletedByOwner => "Somebody else deleted the entry meanwhile; nothing was created.".to_owned(),
             Self::RoleDeleted => "The role no longer exists. The entry is kept in the ledger for 90 days; the command \
                                   restore brings it back for a role that exists again."

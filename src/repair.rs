@@ -19,6 +19,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt as _};
 
 use crate::app::Run;
+use crate::config::Mode;
 use crate::discovery::Sighting;
 use crate::event::Creator;
 use crate::guardrail::{self, Refusal};
@@ -84,6 +85,17 @@ impl Case {
         }
     }
 
+    /// Of a held entry: which service stops working with it.
+    fn name_who_waits(&mut self) {
+        if !matches!(self.outcome, Outcome::Held(_)) {
+            return;
+        }
+        let snapshot = self.sighting.snapshot();
+        if let Some(services) = snapshot.and_then(|it| guardrail::services_that_use(&it.access_policies)) {
+            self.note = Some(self.note.take().map_or_else(|| services.clone(), |note| format!("{note} {services}")));
+        }
+    }
+
     /// The ignore tag, where entry or cluster has it.
     #[must_use]
     pub fn ignore_tag(&self) -> Option<Reason> {
@@ -121,13 +133,18 @@ pub async fn attend(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<C
     if *purpose == Purpose::Check {
         return cases.into_iter().map(looked_at).collect();
     }
+    let mut done = Box::pin(work(run, cases, purpose)).await;
+    done.iter_mut().for_each(Case::name_who_waits);
+    done
+}
+
+async fn work(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<Case> {
     let (ignored, cases): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.ignore_tag().is_some());
     let (mut done, due): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| is_settled(case, purpose));
     done = stream::iter(done).map(|case| settle(run, case)).buffer_unordered(AT_ONCE).collect().await;
-    done.extend(ignored.into_iter().map(|mut case| {
-        case.outcome = case.ignore_tag().map_or_else(Outcome::nothing, Outcome::Held);
-        case
-    }));
+    done.extend(
+        stream::iter(ignored).map(|case| ignore(run, case)).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await,
+    );
     if due.is_empty() && !run.is_sweep {
         return done;
     }
@@ -171,7 +188,7 @@ pub async fn settle_fresh(run: &Run<'_>, sightings: Vec<Sighting>) -> Vec<Sighti
         })
         .partition(|case| {
             let is_fresh = matches!(case.verdict, Verdict::Fresh(_)) && case.sighting.row.open().is_none();
-            is_fresh && case.ignore_tag().is_none()
+            is_fresh && case.ignore_tag().is_none() && !is_perhaps_revived(&case.sighting)
         });
     stream::iter(fresh).for_each_concurrent(AT_ONCE, |case| async move { drop(settle(run, case).await) }).await;
     others.into_iter().map(|case| case.sighting).collect()
@@ -186,6 +203,35 @@ fn is_settled(case: &Case, purpose: &Purpose) -> bool {
     settled && case.sighting.row.open().is_none()
 }
 
+/// Leaves an entry with the ignore tag alone. A repair that changed nothing before the tag was set does not stay open.
+async fn ignore(run: &Run<'_>, mut case: Case) -> Case {
+    case.outcome = case.ignore_tag().map_or_else(Outcome::nothing, Outcome::Held);
+    let Some(row) = case.sighting.row.open() else { return case };
+    let stands = case.sighting.entry.as_ref().is_some_and(|examined| examined.entry.arn == row.access_entry_arn);
+    let is_untouched = stands && row.deletion_sent_at.is_none() && !row.is_own_entry;
+    let is_free = !row.is_leased_to_other(&run.owner, run.now());
+    if is_untouched
+        && is_free
+        && run.config().mode == Mode::Repair
+        && let Err(NotWritten::Unavailable(because)) = run.ledger().close(&mut row.clone(), run.now()).await
+    {
+        case.note = Some(Reason::LedgerUnavailable { because }.explain());
+    }
+    case
+}
+
+/// Whether a rehearsal may have created this entry after its owner had deleted the one before. It is nobody's wish, so
+/// it is held until a person ends the matter, and never recorded as good.
+fn is_perhaps_revived(sighting: &Sighting) -> bool {
+    let (Some(row), Some(cluster), Some(examined)) = (sighting.row.row(), &sighting.cluster, &sighting.entry) else {
+        return false;
+    };
+    row.state == crate::ledger::State::Archived
+        && row.archived_because.as_deref() == Some(Reason::PerhapsRevived.label())
+        && row.cluster_created_at == cluster.created_at
+        && row.created_entry_arn.as_ref() == Some(&examined.entry.arn)
+}
+
 fn looked_at(mut case: Case) -> Case {
     case.outcome = match &case.verdict {
         Verdict::Undecided(reason) => Outcome::None(Some(reason.clone())),
@@ -197,6 +243,10 @@ fn looked_at(mut case: Case) -> Case {
 /// Remembers what is fresh, under the role ID that it was seen good with.
 async fn settle(run: &Run<'_>, case: Case) -> Case {
     let mut case = looked_at(case);
+    if is_perhaps_revived(&case.sighting) {
+        case.outcome = Outcome::Held(Reason::PerhapsRevived);
+        return case;
+    }
     let Sighting { entry: Some(examined), cluster: Some(cluster), role: RoleState::Present(role), .. } = &case.sighting
     else {
         return case;
@@ -214,6 +264,13 @@ async fn settle(run: &Run<'_>, case: Case) -> Case {
             Row::recorded(&role.arn, &cluster.at, cluster.created_at, &examined.entry.arn, snapshot.clone())
         }
         RowRead::Row(row) if row.state == crate::ledger::State::Recorded => (**row).clone(),
+        // What is archived stays so unless the entry has all of it; meanwhile the entry is judged by its dates.
+        RowRead::Row(row) if row.state == crate::ledger::State::Archived => {
+            if !snapshot.missing_of(&row.snapshot).is_empty() {
+                return case;
+            }
+            Row::recorded(&role.arn, &cluster.at, cluster.created_at, &examined.entry.arn, snapshot.clone())
+        }
         RowRead::Row(_) => return case,
         RowRead::Invalid(because) => {
             case.note = Some(Reason::LedgerRowInvalid { because: because.clone() }.explain());

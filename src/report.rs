@@ -347,7 +347,7 @@ impl Entry {
             evidence: case.verdict.evidence(),
             outcome: case.outcome.label(),
             reason: case.outcome.reason().map(Reason::label),
-            detail: detail(case),
+            detail: detail(case, created_by.map(|(_, arn)| *arn)),
             remedy: remedy::of(case, invocation),
             claimed_by: None,
             role_id: role.map(|role| role.id.to_string()),
@@ -358,15 +358,22 @@ impl Entry {
             access_entry_arn: entry.map(|entry| entry.arn.clone()),
             previous_access_entry_arn: case.previous_entry_arn.clone(),
             username: snapshot.as_ref().and_then(|snapshot| snapshot.username.clone()),
-            kubernetes_groups: snapshot.as_ref().map(|snapshot| snapshot.kubernetes_groups.clone()).unwrap_or_default(),
+            kubernetes_groups: snapshot
+                .as_ref()
+                .map(|snapshot| snapshot.kubernetes_groups.to_vec())
+                .unwrap_or_default(),
             access_policies: snapshot.map(|snapshot| snapshot.access_policies).unwrap_or_default(),
             locked_out_seconds: case.locked_out.map(|time| time.as_secs()),
         }
     }
 }
 
-fn detail(case: &Case) -> Option<String> {
+fn detail(case: &Case, created_by: Option<&str>) -> Option<String> {
     let sentence = match (&case.outcome, &case.verdict) {
+        (Outcome::Held(reason @ Reason::Archived { .. }), _) => Some(match created_by {
+            Some(creator) => format!("{} The role was created by {creator}.", reason.explain()),
+            None => reason.explain(),
+        }),
         (outcome, _) if outcome.reason().is_some() => outcome.reason().map(Reason::explain),
         (Outcome::Repaired, _) => Some("The entry was deleted and created again for the role that exists.".to_owned()),
         (Outcome::Restored, _) => Some("The entry was created from the ledger.".to_owned()),

@@ -191,6 +191,7 @@ impl Eks {
             created_at: time_of(OPERATION, "createdAt", cluster.created_at)?,
             is_workable: matches!(cluster.status, Some(types::ClusterStatus::Active | types::ClusterStatus::Updating)),
             role_arn: cluster.role_arn.unwrap_or_default(),
+            node_role_arn: cluster.compute_config.and_then(|compute| compute.node_role_arn),
             tags: cluster.tags.unwrap_or_default().into_iter().collect(),
         }))
     }
@@ -345,7 +346,7 @@ impl Eks {
     }
 
     /// Associates a policy, or sets the scope of an associated one: an upsert (EKS User Guide, "Associate access
-    /// policies"). Tells whether the association is new: one that was there keeps its date.
+    /// policies"). Nothing in the reply tells whether the association is new: what becomes of its dates is not documented.
     ///
     /// # Errors
     /// Any [`Fault`].
@@ -354,11 +355,11 @@ impl Eks {
         cluster: &str,
         principal_arn: &str,
         policy: &AccessPolicy,
-    ) -> Result<bool, Fault> {
+    ) -> Result<(), Fault> {
         let namespaces = &policy.access_scope.namespaces;
         let scope = types::AccessScope::builder()
             .r#type(types::AccessScopeType::from(policy.access_scope.kind.as_str()))
-            .set_namespaces((!namespaces.is_empty()).then(|| namespaces.clone()))
+            .set_namespaces((!namespaces.is_empty()).then(|| namespaces.to_vec()))
             .build();
         let request = self
             .client
@@ -369,9 +370,7 @@ impl Eks {
             .access_scope(scope)
             .customize()
             .config_override(in_time());
-        let reply = self.change("AssociateAccessPolicy", || request.send()).await?;
-        let policy = reply.associated_access_policy;
-        Ok(policy.is_some_and(|policy| policy.associated_at.is_some() && policy.associated_at == policy.modified_at))
+        self.change("AssociateAccessPolicy", || request.send()).await.map(drop)
     }
 
     /// Takes an association back.
@@ -416,7 +415,7 @@ fn entry_of(operation: &'static str, entry: types::AccessEntry) -> Result<Access
         modified_at,
         kind: EntryType::from(entry.r#type.ok_or_else(|| Fault::malformed(operation, "type"))?),
         username: entry.username,
-        groups: entry.kubernetes_groups.unwrap_or_default(),
+        groups: entry.kubernetes_groups.unwrap_or_default().into(),
         tags: entry.tags.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>(),
     })
 }
@@ -427,7 +426,7 @@ fn policy_of(operation: &'static str, policy: types::AssociatedAccessPolicy) -> 
         policy_arn: policy.policy_arn.ok_or_else(|| Fault::malformed(operation, "policyArn"))?,
         access_scope: AccessScope {
             kind: scope.r#type.ok_or_else(|| Fault::malformed(operation, "accessScope.type"))?.as_str().to_owned(),
-            namespaces: scope.namespaces.unwrap_or_default(),
+            namespaces: scope.namespaces.unwrap_or_default().into(),
         },
     })
 }

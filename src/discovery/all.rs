@@ -15,8 +15,8 @@ use crate::app::Run;
 use crate::aws::eks::{Eks, Entries};
 use crate::aws::fault::Fault;
 use crate::error::Error;
-use crate::ledger::{RowRead, State};
-use crate::model::{ClusterRef, Home, Principal, Region, Role, RoleArn, RoleState};
+use crate::ledger::{Row, RowRead, State};
+use crate::model::{Cluster, ClusterRef, Home, Principal, Region, Role, RoleArn, RoleState};
 
 /// Regions whose clusters are listed side by side: all there are.
 const REGIONS_AT_ONCE: usize = 64;
@@ -43,6 +43,8 @@ enum Note {
     Recorded { role_id: Option<Box<str>>, verified_at: Option<OffsetDateTime>, version: u64 },
     /// An unfinished repair, or a row that is not in order: these are reported and worked on, and are few.
     Whole(RowRead),
+    /// Archived because its role was deleted: the role may have come back.
+    ArchivedWithItsRole(Box<Row>),
     /// Archived, perhaps past its time: no word on an entry that is there.
     Archived,
 }
@@ -56,6 +58,7 @@ impl Note {
                 version: row.version,
             },
             RowRead::Row(row) if row.state == State::Repairing => Self::Whole(RowRead::Row(row)),
+            RowRead::Row(row) if row.is_archived_with_its_role() => Self::ArchivedWithItsRole(row),
             RowRead::Invalid(because) => Self::Whole(RowRead::Invalid(because)),
             RowRead::Row(_) | RowRead::Absent | RowRead::Expired(_) | RowRead::Unavailable(_) => Self::Archived,
         }
@@ -138,6 +141,7 @@ pub async fn survey_all(
         match view {
             Ok(view) => {
                 survey.clusters_seen += 1;
+                survey.sightings.extend(archived(known, &at, &view));
                 let fresh = view.fresh.len() + view.put_away;
                 survey.sightings.extend(view.sightings);
                 survey.known_fresh += fresh;
@@ -186,7 +190,7 @@ impl Known {
         let dates = self.rows.get(at)?.values().filter_map(|note| match note {
             Note::Recorded { verified_at, .. } => *verified_at,
             Note::Whole(read) => read.row()?.verified_at,
-            Note::Archived => None,
+            Note::ArchivedWithItsRole(_) | Note::Archived => None,
         });
         dates.min()
     }
@@ -213,13 +217,19 @@ impl Known {
         match self.note(at, principal) {
             None => Ok(RowRead::Absent),
             Some(Note::Whole(read)) => Ok(read.clone()),
-            Some(Note::Recorded { .. } | Note::Archived) => run.ledger().read(principal, at, run.now()).await,
+            Some(Note::Recorded { .. } | Note::ArchivedWithItsRole(_) | Note::Archived) => {
+                run.ledger().read(principal, at, run.now()).await
+            }
         }
     }
 }
 
 #[derive(Default)]
 struct View {
+    /// Whether its entries could be listed.
+    is_listed: bool,
+    /// As described, if any of its entries needed a look.
+    cluster: Option<Cluster>,
     listed: BTreeSet<String>,
     fresh: Vec<String>,
     sightings: Vec<Sighting>,
@@ -234,13 +244,14 @@ async fn cluster(run: &Run<'_>, at: &ClusterRef, known: &Known, trust_records: b
     };
     let (fresh, unknown): (Vec<String>, Vec<String>) =
         principals.iter().cloned().partition(|p| trust_records && known.has_recorded_role(at, p));
-    let mut view = View { listed: principals.into_iter().collect(), fresh, ..View::default() };
+    let mut view = View { is_listed: true, listed: principals.into_iter().collect(), fresh, ..View::default() };
     if unknown.is_empty() {
         return Ok(view);
     }
     let Some(cluster) = eks.describe_cluster(&at.name).await?.filter(|cluster| cluster.is_workable) else {
         return Ok(view);
     };
+    view.cluster = Some(cluster.clone());
     let eks = &eks;
     let mut looks = stream::iter(unknown)
         .map(|principal| async move { (look(run, eks, at, known, &principal).await, principal) })
@@ -309,6 +320,24 @@ async fn remember(run: &Run<'_>, at: &ClusterRef, notes: Option<&Notes>, fresh: 
             };
         })
         .await;
+}
+
+/// The entries that were archived with their roles and do not stand, while a role of the name exists again.
+fn archived(known: &Known, at: &ClusterRef, view: &View) -> Vec<Sighting> {
+    let notes = known.rows.get(at).into_iter().flatten().filter(|_| view.is_listed);
+    let gone = notes.filter_map(|(principal, note)| match note {
+        Note::ArchivedWithItsRole(row) if !view.listed.contains(&**principal) => Some(Sighting {
+            at: at.clone(),
+            cluster: view.cluster.clone(),
+            principal_arn: principal.to_string(),
+            entry: None,
+            row: RowRead::Row(row.clone()),
+            role: RoleArn::parse(principal).map_or(RoleState::Absent, |arn| known.role_of(&arn)),
+            role_read_at: known.roles_read_at,
+        }),
+        _ => None,
+    });
+    gone.filter(Sighting::is_archived).collect()
 }
 
 /// The unfinished repairs whose entries were not met, those in excluded clusters among them; and the rows that are not in

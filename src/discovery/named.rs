@@ -10,7 +10,7 @@ use super::roles::{self, Roles};
 use super::{BlindSpot, Examined, Scope, Sighting, Subject, Survey, examine};
 use crate::app::Run;
 use crate::error::Error;
-use crate::ledger::RowRead;
+use crate::ledger::{Row, RowRead, State};
 use crate::model::{ClusterRef, RoleArn, RoleState};
 
 /// The ledger is asked for so many roles at once.
@@ -56,7 +56,9 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
         .flat_map(|(arn, rows)| rows.iter().map(move |(at, read)| (arn, at, read)))
         .filter(|(arn, at, read)| {
             // An unfinished repair is finished whatever the settings exclude; other rows of excluded clusters are left.
-            (read.open().is_some() || (matches!(read, RowRead::Invalid(_)) && !scope.excludes(run, at)))
+            let is_archived = read.row().is_some_and(Row::is_archived_with_its_role);
+            let is_reported = is_archived || matches!(read, RowRead::Invalid(_));
+            (read.open().is_some() || (is_reported && !scope.excludes(run, at)))
                 && scope.admits(at)
                 && !survey.is_blind_to(at)
                 && !seen(&pass.found, arn, at)
@@ -91,7 +93,11 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
             Ok((cluster, entry)) => {
                 let row = row_of(&rows, &principal, &at);
                 let sighting = sighting(run, &roles, principal, at, row);
-                survey.sightings.push(Sighting { cluster, entry, ..sighting });
+                let sighting = Sighting { cluster, entry, ..sighting };
+                let is_work = sighting.row.row().is_none_or(|row| row.state != State::Archived);
+                if is_work || (sighting.cluster.is_some() && sighting.is_archived()) {
+                    survey.sightings.push(sighting);
+                }
             }
             Err(fault) => survey.blind_spots.push(BlindSpot::of(&at.region, Some(&at.name), &fault)),
         }

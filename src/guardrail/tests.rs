@@ -21,7 +21,7 @@ fn config(settings: &[(&str, &str)]) -> Config {
 fn snapshot(kind: &str, username: Option<&str>, groups: &[&str], policies: &[&str]) -> Snapshot {
     let policy = |name: &&str| AccessPolicy {
         policy_arn: format!("arn:aws:eks::aws:cluster-access-policy/{name}"),
-        access_scope: AccessScope { kind: "cluster".to_owned(), namespaces: Vec::new() },
+        access_scope: AccessScope { kind: "cluster".to_owned(), namespaces: Vec::new().into() },
     };
     Snapshot {
         kind: EntryType::from(kind.to_owned()),
@@ -47,6 +47,7 @@ fn decide(config: &Config, snapshot: &Snapshot, asked: &Asked) -> Result<Permit,
         created_at: OffsetDateTime::UNIX_EPOCH,
         is_workable: true,
         role_arn: "arn:aws:iam::111122223333:role/cluster".to_owned(),
+        node_role_arn: None,
         tags: BTreeMap::new(),
     };
     review(Request { config, home: &home, principal: &principal, snapshot, cluster: &cluster, role: &role, asked })

@@ -8,6 +8,7 @@ use time::{Duration, OffsetDateTime};
 use super::RowRead;
 use crate::aws::dynamodb::Item;
 use crate::model::{ClusterRef, Home, RoleArn, RoleId, Snapshot};
+use crate::outcome::Reason;
 
 /// The version of the row's form; a row of a newer one is left alone.
 pub const SCHEMA: u32 = 1;
@@ -92,6 +93,9 @@ pub struct Row {
     /// When it was archived.
     #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<OffsetDateTime>,
+    /// The archived row that this repair was opened over: it comes back unless the entry ends with all that it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded: Option<Box<Row>>,
     /// DynamoDB's time to live: epoch seconds; a row past it counts as absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
@@ -138,6 +142,12 @@ impl Row {
         if self.schema != SCHEMA || self.version == 0 {
             return Some("schema or version is not one that this function writes".to_owned());
         }
+        if let Some(archived) = &self.superseded {
+            let is_of_this = archived.principal_arn == self.principal_arn && archived.cluster == self.cluster;
+            if !is_of_this || archived.state != State::Archived || archived.superseded.is_some() {
+                return Some("superseded is not the archived row of this entry".to_owned());
+            }
+        }
         if self.state == State::Repairing && (self.permitted_role_id.is_none() || self.grounds.is_none()) {
             return Some("a repair without permittedRoleId and grounds".to_owned());
         }
@@ -176,6 +186,7 @@ impl Row {
             lease_until: None,
             archived_because: None,
             archived_at: None,
+            superseded: None,
             expires_at: None,
         }
     }
@@ -187,14 +198,38 @@ impl Row {
         self.role_id.as_ref().filter(|_| is_this && self.state != State::Archived && !self.is_own_entry)
     }
 
-    /// The row after everything was seen good.
+    /// The row after everything was seen good. What was archived before and is more than the entry has stays archived.
     #[must_use]
     pub fn verified(&self, entry_arn: &str, snapshot: Snapshot, role_id: RoleId, now: OffsetDateTime) -> Self {
+        if let Some(archived) = self.archive_below(now)
+            && !snapshot.missing_of(&archived.snapshot).is_empty()
+        {
+            return archived;
+        }
         let mut row = Self { version: self.version, role_id: Some(role_id), verified_at: Some(now), ..self.clone() };
         row.become_recorded();
         entry_arn.clone_into(&mut row.access_entry_arn);
         row.snapshot = snapshot;
         row
+    }
+
+    /// The archived row that this one was opened over, as it is to be written back; `None` past its time.
+    #[must_use]
+    pub fn archive_below(&self, now: OffsetDateTime) -> Option<Self> {
+        let archived =
+            self.superseded.as_ref().filter(|row| row.expires_at.is_none_or(|at| at > now.unix_timestamp()))?;
+        Some(Self { version: self.version, ..(**archived).clone() })
+    }
+
+    /// The row as it was before a repair was opened that changed nothing: recorded, archived, or none.
+    #[must_use]
+    pub fn as_before_the_repair(&self, now: OffsetDateTime) -> Option<Self> {
+        if self.role_id.is_none() {
+            return self.archive_below(now);
+        }
+        let mut recorded = self.clone();
+        recorded.become_recorded();
+        Some(recorded)
     }
 
     /// Drops all that belongs to a repair.
@@ -206,6 +241,7 @@ impl Row {
         self.is_own_entry = false;
         self.is_restore = false;
         self.role_absent_since = None;
+        self.superseded = None;
         self.give_back();
     }
 
@@ -222,13 +258,26 @@ impl Row {
         self.created_entry_arn = None;
     }
 
-    /// Puts the entry away for a person: it expires after 90 days.
+    /// Archives the entry for a person: it expires after 90 days. What was archived before and has all of this, and
+    /// perhaps more, is kept instead.
     pub fn archive(&mut self, because: &str, now: OffsetDateTime) {
+        if let Some(before) = self.superseded.take()
+            && before.snapshot.missing_of(&self.snapshot).is_empty()
+        {
+            self.snapshot = before.snapshot;
+        }
         self.state = State::Archived;
         self.archived_because = Some(because.to_owned());
         self.archived_at = Some(now);
         self.expires_at = Some((now + ARCHIVED_FOR).unix_timestamp());
         self.give_back();
+    }
+
+    /// Whether it was archived because its role was deleted.
+    #[must_use]
+    pub fn is_archived_with_its_role(&self) -> bool {
+        let because = [Reason::RoleDeleted.label(), Reason::RoleGone.label()];
+        self.state == State::Archived && self.archived_because.as_deref().is_some_and(|it| because.contains(&it))
     }
 
     /// Takes the row for an invocation.

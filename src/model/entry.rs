@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::RoleArn;
+use super::{NameSet, RoleArn};
 
 /// The type of an access entry (EKS API Reference, `CreateAccessEntry`); decides what may be set on it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -108,8 +108,8 @@ pub struct AccessScope {
     #[serde(rename = "type")]
     pub kind: String,
     /// Namespaces, possibly with wildcards; empty for `cluster`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub namespaces: Vec<String>,
+    #[serde(default, skip_serializing_if = "<[String]>::is_empty")]
+    pub namespaces: NameSet,
 }
 
 /// An access entry as EKS describes it, without its policies.
@@ -128,7 +128,7 @@ pub struct AccessEntry {
     /// As described: generated where the owner set none.
     pub username: Option<String>,
     /// As described: EKS's own for node types.
-    pub groups: Vec<String>,
+    pub groups: NameSet,
     /// With the `aws:` tags that only AWS may set.
     pub tags: BTreeMap<String, String>,
 }
@@ -145,7 +145,7 @@ pub struct Snapshot {
     pub username: Option<String>,
     /// As described, in EKS's order.
     #[serde(default)]
-    pub kubernetes_groups: Vec<String>,
+    pub kubernetes_groups: NameSet,
     /// As described, `aws:` tags among them: they tell a person which stack owned the entry.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
@@ -197,8 +197,8 @@ impl Snapshot {
 
     /// The groups to send on creation: none for node types.
     #[must_use]
-    pub fn creation_groups(&self) -> &[String] {
-        if self.kind == EntryType::Standard { &self.kubernetes_groups } else { &[] }
+    pub fn creation_groups(&self) -> NameSet {
+        if self.kind == EntryType::Standard { self.kubernetes_groups.clone() } else { NameSet::default() }
     }
 
     /// The tags to send on creation: all but those whose key begins with `aws:` in any spelling, which nobody but
@@ -212,16 +212,56 @@ impl Snapshot {
     /// policies are among the snapshot's.
     #[must_use]
     pub fn is_recreation_of(&self, original: &Snapshot, role: &RoleArn) -> bool {
-        let groups = |snapshot: &Snapshot| {
-            let mut groups = snapshot.creation_groups().to_vec();
-            groups.sort();
-            groups
-        };
         self.kind == original.kind
             && self.creation_username(role) == original.creation_username(role)
-            && groups(self) == groups(original)
+            && self.creation_groups() == original.creation_groups()
             && self.creation_tags() == original.creation_tags()
             && self.access_policies.iter().all(|policy| original.access_policies.contains(policy))
+    }
+}
+
+impl Snapshot {
+    /// All that the entry gives to its role, in words for a person.
+    #[must_use]
+    pub fn grants(&self) -> String {
+        let nothing = Self {
+            kind: EntryType::Unknown(String::new()),
+            username: None,
+            kubernetes_groups: NameSet::default(),
+            tags: BTreeMap::new(),
+            access_policies: Vec::new(),
+            created_at: self.created_at,
+        };
+        nothing.missing_of(&Self { tags: BTreeMap::new(), ..self.clone() }).join("; ")
+    }
+
+    /// What the other has and this lacks, in words for a person; empty if this has everything. A user name or a type of
+    /// its own counts, and so does a policy with another scope, since only its owner knows which one is wider.
+    #[must_use]
+    pub fn missing_of(&self, other: &Snapshot) -> Vec<String> {
+        let mut missing = Vec::new();
+        if self.kind != other.kind {
+            missing.push(format!("type {}", other.kind.as_str()));
+        }
+        if other.kind == EntryType::Standard
+            && let Some(username) = other.username.as_ref().filter(|_| self.username != other.username)
+        {
+            missing.push(format!("user name {username}"));
+        }
+        let (groups, other_groups) = (self.creation_groups(), other.creation_groups());
+        missing.extend(other_groups.missing_from(&groups).map(|group| format!("group {group}")));
+        for policy in other.access_policies.iter().filter(|policy| !self.access_policies.contains(policy)) {
+            let scope = match policy.access_scope.namespaces.join(", ") {
+                none if none.is_empty() => policy.access_scope.kind.clone(),
+                namespaces => format!("{} {namespaces}", policy.access_scope.kind),
+            };
+            missing.push(format!("{} for {scope}", policy.name()));
+        }
+        let tags = self.creation_tags();
+        let lacks = |(key, value): &(String, String)| tags.get(key) != Some(value);
+        missing
+            .extend(other.creation_tags().into_iter().filter(lacks).map(|(key, value)| format!("tag {key}={value}")));
+        missing
     }
 }
 

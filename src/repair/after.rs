@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use super::Purpose;
-use super::converge::{Fate, Flow, LATE_READS, Work};
+use super::converge::{Fate, Flow, LATE_FOR, LATE_READS, Work};
 use super::crew::Wait;
 use crate::discovery::Examined;
 use crate::guardrail::Refusal;
 use crate::model::{Cluster, Role};
 use crate::outcome::{Outcome, Reason};
 use crate::verdict::is_older;
-
-/// For how long a read may not show what was created. EKS documents no such time.
-const LATE_FOR: time::Duration = time::Duration::minutes(1);
 
 impl Work<'_> {
     pub(super) async fn after_the_deletion(&mut self, cluster: &Cluster, role: &Role, entry: Option<Examined>) -> Flow {
@@ -24,13 +21,12 @@ impl Work<'_> {
             return if is_permitted { self.create().await } else { self.other_role(cluster, role).await };
         };
         if entry.entry.arn == self.row.access_entry_arn {
-            if !is_permitted {
-                return self.other_role(cluster, role).await;
-            }
             // A late read, or the deletion did not arrive. An owner's change since then is not deleted.
             if !self.is_as_its_owner_had_it(&entry) {
-                let what = "the entry was changed after its deletion had been prepared".to_owned();
-                return Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what }), Fate::Keep);
+                return self.changed_and_not_deleted();
+            }
+            if !is_permitted {
+                return self.other_role(cluster, role).await;
             }
             return if self.tries < LATE_READS { self.pause() } else { self.delete().await };
         }
@@ -39,7 +35,10 @@ impl Work<'_> {
         }
         if !self.is_our_creation(&entry) {
             self.take_back().await;
-            return Flow::End(Outcome::None(Some(Reason::ReplacedByOther)), Fate::Forget);
+            let missing = entry.snapshot().missing_of(&self.row.snapshot);
+            // The row is the only list of what the entry had.
+            let fate = if missing.is_empty() { Fate::Forget } else { Fate::Archive };
+            return Flow::End(Outcome::None(Some(Reason::ReplacedByOther { missing })), fate);
         }
         let is_stale = is_older(&entry.entry, role.created_at);
         if !is_permitted && !is_stale {
@@ -66,10 +65,26 @@ impl Work<'_> {
         self.complete(role, &entry).await
     }
 
-    /// What we created, and were told so, does not show: a late read, or its owner deleted it. It is not created again:
-    /// that could give back what its owner took away. The archive keeps it for a person.
-    fn creation_is_gone(&mut self) -> Flow {
-        let since = self.row.creation_sent_at.map_or(LATE_FOR, |at| self.crew.run.now() - at);
+    /// The entry of the row still shows, and was changed. After a minute that is no late read: the entry was not deleted,
+    /// so it is judged anew as it is. A row that holds more than our own creation is archived for a person.
+    fn changed_and_not_deleted(&mut self) -> Flow {
+        let since = self.row.deletion_sent_at.map_or(LATE_FOR, |at| self.crew.run.now() - at);
+        if since < LATE_FOR {
+            return self.pause();
+        }
+        if self.row.is_own_entry {
+            let what = "the entry that this repair had created was changed".to_owned();
+            return Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what }), Fate::Archive);
+        }
+        Flow::Anew
+    }
+
+    /// EKS confirmed our creation, but reads do not show the entry. Either the reads are late or the owner deleted it. It
+    /// is not created again: that could restore access that the owner removed. The archive keeps it for a person.
+    pub(super) fn creation_is_gone(&mut self) -> Flow {
+        let now = self.crew.run.now();
+        let absent_since = *self.absent_since.get_or_insert(now);
+        let since = now - self.row.creation_sent_at.unwrap_or(absent_since);
         if self.tries < LATE_READS || since < LATE_FOR {
             return self.pause();
         }

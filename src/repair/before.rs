@@ -2,6 +2,7 @@
 
 use super::LEAST_FOR_A_DELETION;
 use super::converge::{Fate, Flow, Work};
+use super::steps::Associated;
 use crate::discovery::Examined;
 use crate::guardrail::{self, Refusal};
 use crate::model::{Cluster, Role, RoleState};
@@ -36,14 +37,14 @@ impl Work<'_> {
             }
             return self.pause();
         }
-        self.associated.clear();
+        self.associated = Associated::default();
         if self.is_new
             && let Err(Refusal::Hold(reason)) = self.crew.review(self.principal, entry, cluster, role)
         {
             return Flow::End(Outcome::Held(reason), Fate::Close);
         }
         if let Err(Refusal::Hold(reason)) = guardrail::tags(&self.row.snapshot, cluster) {
-            return Flow::End(Outcome::Held(reason), Fate::Keep);
+            return Flow::End(Outcome::Held(reason), Fate::Close);
         }
         let run = self.crew.run;
         if let Some(outcome) = self.crew.halt() {
@@ -67,13 +68,14 @@ impl Work<'_> {
     ) -> Flow {
         if entry.entry.arn != self.row.access_entry_arn {
             let is_like_ours = entry.snapshot().is_recreation_of(&self.row.snapshot, self.principal);
-            if self.is_rehearsal_unclear && is_like_ours {
-                let what =
-                    "the entry was deleted, and one like it may have been made by a rehearsal whose answer was lost";
-                return Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what: what.to_owned() }), Fate::Forget);
+            if self.unclear_since.is_some() && is_like_ours {
+                self.row.created_entry_arn = Some(entry.entry.arn.clone());
+                return Flow::End(Outcome::Held(Reason::PerhapsRevived), Fate::Archive);
             }
             return if self.row.is_own_entry {
-                Flow::End(Outcome::None(Some(Reason::ReplacedByOther)), Fate::Forget)
+                let missing = entry.snapshot().missing_of(&self.row.snapshot);
+                let fate = if missing.is_empty() { Fate::Forget } else { Fate::Archive };
+                Flow::End(Outcome::None(Some(Reason::ReplacedByOther { missing })), fate)
             } else {
                 Flow::Anew
             };

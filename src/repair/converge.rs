@@ -3,13 +3,15 @@
 //! | row | present state | step |
 //! |---|---|---|
 //! | deletion not sent | the entry of the row, the permitted role | rehearse, read again, note the deletion, delete |
+//! | | another entry like it, and a rehearsal without a known answer | perhaps the rehearsal's: hold it, archive the row |
 //! | | anything else | the owner was here: close the row, judge anew |
 //! | deletion sent | the deleted entry still shows | read again, then delete again |
+//! | | it still shows after a minute, and was changed | it was not deleted: close the row, judge anew |
 //! | | no entry, the permitted role | create; wait while EKS does not know the role |
 //! | | our creation | associate what is missing, verify, record |
 //! | | our creation, acknowledged, is gone | its owner's will: archive the row, for a person |
 //! | | our creation, but the role was recreated once more | review for the new ID, start over with this entry |
-//! | | another entry | somebody else's: close the row |
+//! | | another entry | somebody else's: close the row; archive it, if that entry has less |
 //! | | the role has another ID | delete what we created for it, review for the new ID; else hold, keep the row |
 //! | | role or cluster gone | archive the row, for a person |
 //!
@@ -22,6 +24,7 @@ use time::OffsetDateTime;
 
 use super::Case;
 use super::crew::Crew;
+use super::steps::Associated;
 use crate::aws::fault::Fault;
 use crate::discovery::{Examined, examine};
 use crate::guardrail::{self, Refusal};
@@ -31,6 +34,9 @@ use crate::outcome::{Outcome, Reason};
 
 /// How often a read that denies what we did may be a late one.
 pub(super) const LATE_READS: u32 = 3;
+
+/// For how long a read may not show what was created, or deleted. EKS documents no such time.
+pub(super) const LATE_FOR: time::Duration = time::Duration::minutes(1);
 
 /// The state of the world, read just now.
 #[derive(Debug)]
@@ -66,7 +72,6 @@ pub(super) enum Fate {
 }
 
 /// A repair at work.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts of what was sent and answered so far")]
 pub(super) struct Work<'a> {
     pub(super) crew: &'a Crew<'a>,
     pub(super) principal: &'a RoleArn,
@@ -78,20 +83,21 @@ pub(super) struct Work<'a> {
     pub(super) note: Option<String>,
     /// The row was opened just now, by this invocation's own review.
     pub(super) is_new: bool,
-    /// What was put away of an entry before, where the row was opened over it.
-    pub(super) archived: Option<Row>,
     /// The role as it was read last.
     pub(super) role: Option<Role>,
     /// A deletion was sent.
     pub(super) was_deletion_sent: bool,
-    /// A rehearsal whose answer was lost: it may have created an entry.
-    pub(super) is_rehearsal_unclear: bool,
+    /// Since when a rehearsal may have created an entry without our knowing it: its answer was lost, or an earlier
+    /// invocation sent it and did not note the answer.
+    pub(super) unclear_since: Option<OffsetDateTime>,
     /// Our creation, while the role could not be read after it.
     pub(super) unverified: Option<String>,
     /// What was created and deleted again here: a late read may still show it, and it is nobody else's.
     pub(super) deleted_again: Vec<String>,
-    /// Policies that were not associated before our own calls.
-    pub(super) associated: Vec<String>,
+    /// Since when reads in this piece of work show no entry, where there should be one of ours.
+    pub(super) absent_since: Option<OffsetDateTime>,
+    /// Policies that were associated, until it is known that they met the entry of the row.
+    pub(super) associated: Associated,
 }
 
 impl Crew<'_> {
@@ -108,7 +114,8 @@ impl Crew<'_> {
         let before = row.access_entry_arn.clone();
         let sent_at_first = row.deletion_sent_at;
         let is_new = opened_for.is_some();
-        let archived = case.sighting.row.row().filter(|row| is_new && row.state == State::Archived).cloned();
+        // What an earlier invocation rehearsed, and how that was answered, is not in the row.
+        let unclear_since = (!is_new && row.deletion_sent_at.is_none()).then(|| run.now());
         let mut work = Work {
             crew: self,
             principal,
@@ -118,13 +125,13 @@ impl Crew<'_> {
             tries: 0,
             note: None,
             is_new,
-            archived,
             role: None,
             was_deletion_sent: false,
-            is_rehearsal_unclear: false,
+            unclear_since,
             unverified: None,
             deleted_again: Vec::new(),
-            associated: Vec::new(),
+            absent_since: None,
+            associated: Associated::default(),
         };
         let (outcome, fate) = loop {
             if run.now() >= work.ends {
@@ -133,10 +140,17 @@ impl Crew<'_> {
             match Box::pin(work.step()).await {
                 Flow::Again(pause) => tokio::time::sleep(pause.min(run.until(work.ends))).await,
                 Flow::End(outcome, fate) => break (outcome, fate),
+                // What a rehearsal may have created must have time to show, or it would count as good later.
+                Flow::Anew if work.may_yet_show() => {
+                    if let Flow::Again(pause) = work.pause() {
+                        tokio::time::sleep(pause.min(run.until(work.ends))).await;
+                    }
+                }
                 Flow::Anew => {
                     if let Err(outcome) = work.close().await {
                         break (outcome, Fate::Written);
                     }
+                    case.note = work.note.take();
                     return false;
                 }
             }
@@ -175,6 +189,11 @@ impl Work<'_> {
         let base = 500u64 << self.tries.min(4);
         self.tries += 1;
         Flow::Again(Duration::from_millis(base + fastrand::u64(0..base / 2)))
+    }
+
+    /// Whether a rehearsal may have created an entry that reads do not show yet.
+    fn may_yet_show(&self) -> bool {
+        self.unclear_since.is_some_and(|since| self.crew.run.now() - since < LATE_FOR)
     }
 
     pub(super) fn out_of_time(&self) -> Outcome {
@@ -222,7 +241,9 @@ impl Work<'_> {
         let mut snapshots = std::iter::once(&self.row.snapshot).chain(&present_snapshot);
         let tagged = snapshots.find_map(|snapshot| guardrail::tags(snapshot, &cluster).err());
         if let Some(Refusal::Hold(reason)) = tagged {
-            return Flow::End(Outcome::Held(reason), Fate::Keep);
+            // Nothing was changed, and nothing will be: no repair stays open.
+            let is_untouched = present.entry.is_some_and(|it| !is_bound && it.entry.arn == self.row.access_entry_arn);
+            return Flow::End(Outcome::Held(reason), if is_untouched { Fate::Close } else { Fate::Keep });
         }
         if !cluster.is_workable {
             let what = "the cluster is being created or deleted".to_owned();
@@ -236,12 +257,12 @@ impl Work<'_> {
         };
         self.row.role_absent_since = None;
         self.unverified = None;
+        if present.entry.is_some() {
+            self.absent_since = None;
+        }
         match (self.row.deletion_sent_at, present.entry) {
             (None, Some(entry)) => self.before_the_deletion(&cluster, &role, &entry).await,
-            (None, None) if self.row.is_own_entry && self.tries < LATE_READS => self.pause(),
-            (None, None) if self.row.is_own_entry => {
-                Flow::End(Outcome::None(Some(Reason::DeletedByOwner)), Fate::Forget)
-            }
+            (None, None) if self.row.is_own_entry => self.creation_is_gone(),
             (None, None) => Flow::Anew,
             (Some(_), entry) => self.after_the_deletion(&cluster, &role, entry).await,
         }
@@ -295,22 +316,16 @@ impl Work<'_> {
         let closed = if self.row.is_own_entry {
             self.row.give_back();
             ledger.write(&mut self.row).await
-        } else if self.row.role_id.is_some() {
-            self.row.become_recorded();
-            ledger.write(&mut self.row).await
         } else {
-            self.let_go().await
+            ledger.close(&mut self.row, self.crew.run.now()).await
         };
         closed.map_err(|problem| Outcome::deferred(problem.reason()))
     }
 
     /// The row is no longer needed; what had been put away before it was opened is put back.
     async fn let_go(&mut self) -> Result<(), NotWritten> {
-        let ledger = self.crew.run.ledger();
-        match self.archived.take() {
-            Some(archived) => ledger.write(&mut Row { version: self.row.version, ..archived }).await,
-            None => ledger.forget(&self.row).await,
-        }
+        let archived = self.row.archive_below(self.crew.run.now());
+        self.crew.run.ledger().replace(&mut self.row, archived).await
     }
 
     /// Leaves the row as its fate has it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Case, LEAST_FOR_A_DELETION, LONGEST, LOOKS, Purpose, looked_at, settle};
+use super::{Case, LEAST_FOR_A_DELETION, LONGEST, LOOKS, Purpose, is_perhaps_revived, looked_at, settle};
 use crate::app::Run;
 use crate::config::{Mode, OnRoleDeleted};
 use crate::discovery::{Examined, Sighting, examine};
@@ -25,7 +25,18 @@ pub(super) struct Crew<'a> {
 
 impl Crew<'_> {
     /// Works on one case until its outcome is known; looks anew where it changed under our hands.
-    pub(super) async fn attend(&self, mut case: Case) -> Case {
+    pub(super) async fn attend(&self, case: Case) -> Case {
+        let is_restore = matches!(self.purpose, Purpose::Restore { .. })
+            || case.sighting.row.open().is_some_and(|row| row.is_restore);
+        let mut case = Box::pin(self.attend_until_known(case)).await;
+        // Nobody lost access by a restore that waits: it is no failure of a repair.
+        if let (Outcome::Deferred { deletion_sent, .. }, true) = (&mut case.outcome, is_restore) {
+            *deletion_sent = false;
+        }
+        case
+    }
+
+    async fn attend_until_known(&self, mut case: Case) -> Case {
         for _ in 0..LOOKS {
             if Box::pin(self.step(&mut case)).await {
                 return case;
@@ -70,6 +81,10 @@ impl Crew<'_> {
         if let Some(row) = case.sighting.row.open().cloned() {
             return Box::pin(self.go_on(case, &principal, row)).await;
         }
+        if is_perhaps_revived(&case.sighting) && matches!(self.purpose, Purpose::Act { .. }) {
+            case.outcome = Outcome::Held(Reason::PerhapsRevived);
+            return true;
+        }
         match &case.verdict {
             // Never changed unattended; a person may know better.
             Verdict::Undecided(Reason::RecordContradictsDates) if matches!(self.purpose, Purpose::Approve { .. }) => {
@@ -77,6 +92,11 @@ impl Crew<'_> {
             }
             Verdict::Fresh(_) | Verdict::Undecided(_) => {
                 *case = settle(run, case.clone()).await;
+                true
+            }
+            Verdict::Missing if case.sighting.is_archived() && (run.is_sweep || case.sighting.cluster.is_some()) => {
+                let grants = case.sighting.snapshot().map(|snapshot| snapshot.grants()).unwrap_or_default();
+                case.outcome = Outcome::Held(Reason::Archived { grants });
                 true
             }
             Verdict::Missing => {
@@ -127,8 +147,10 @@ impl Crew<'_> {
             row.role_id = before.recorded_role_id(&examined.entry.arn, cluster.created_at).cloned();
             row.verified_at = row.role_id.is_some().then_some(before.verified_at).flatten();
         }
+        let archived = sighting.row.row().filter(|row| row.state == State::Archived);
+        row.superseded = archived.map(|row| Box::new(row.clone()));
         // Our own creation of an earlier repair, put away before its policies were back: what was put away counts.
-        if let Some(before) = sighting.row.row().filter(|row| row.state == State::Archived)
+        if let Some(before) = archived
             && before.created_entry_arn.as_ref() == Some(&examined.entry.arn)
             && examined.snapshot().is_recreation_of(&before.snapshot, principal)
         {

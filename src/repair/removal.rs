@@ -72,6 +72,9 @@ impl Crew<'_> {
                 && there.access_entry_arn == examined.entry.arn
                 && there.deletion_sent_at.is_some()
         });
+        let archived = sighting.row.row().filter(|there| there.state == State::Archived);
+        row.superseded = archived.map(|there| Box::new(there.clone()));
+        let before_it = archived.cloned();
         if let Some(there) = sighting.row.row() {
             row.role_id = there.role_id.clone();
             row.verified_at = there.verified_at;
@@ -87,7 +90,8 @@ impl Crew<'_> {
         // Read once more: the role must be absent after the entry was last seen.
         let role = run.app.aws.get_role(principal.name()).await;
         if role.of(principal) != RoleState::Absent {
-            let _ = run.ledger().forget(&row).await;
+            let before_it = before_it.map(|before| Row { version: row.version, ..before });
+            let _ = run.ledger().replace(&mut row, before_it).await;
             return false;
         }
         case.outcome = match run.eks(&before.at.region).delete_access_entry(&before.at.name, principal.as_str()).await {
@@ -95,7 +99,8 @@ impl Crew<'_> {
             // Our own deletion of an earlier try has arrived.
             Err(fault) if fault.kind == FaultKind::NotFound && was_archived => Outcome::Removed(Reason::RoleDeleted),
             Err(fault) if fault.kind == FaultKind::NotFound => {
-                let _ = run.ledger().forget(&row).await;
+                let before_it = before_it.map(|before| Row { version: row.version, ..before });
+                let _ = run.ledger().replace(&mut row, before_it).await;
                 Outcome::None(Some(Reason::DeletedByOwner))
             }
             Err(fault) => Outcome::Failed(Reason::AwsError { because: fault.to_string() }),

@@ -7,7 +7,7 @@ use super::converge::{Fate, Flow, Work};
 use crate::aws::eks::Entries;
 use crate::aws::fault::{Fault, FaultKind};
 use crate::discovery::Examined;
-use crate::model::{AccessEntry, Role, RoleState};
+use crate::model::{AccessEntry, AccessPolicy, Role, RoleState};
 use crate::outcome::{Outcome, Reason};
 
 /// Between two looks at what EKS does not show yet.
@@ -15,6 +15,21 @@ const A_MOMENT: Duration = Duration::from_millis(300);
 
 /// How often an entry that we created is looked for before it counts as gone: for some seconds in all.
 const LOOKS_FOR_OURS: u32 = 6;
+
+/// The policies that were associated, by whether the list read directly before had them.
+#[derive(Debug, Default)]
+pub(super) struct Associated {
+    ours: Vec<String>,
+    perhaps_others: Vec<String>,
+}
+
+impl Associated {
+    fn add(&mut self, policy: &AccessPolicy, listed: &[AccessPolicy]) {
+        let is_ours = !listed.iter().any(|there| there.policy_arn == policy.policy_arn);
+        let side = if is_ours { &mut self.ours } else { &mut self.perhaps_others };
+        side.push(policy.policy_arn.clone());
+    }
+}
 
 impl Work<'_> {
     /// Sends the creation while the old entry stands: "in use" is the answer wanted. Then every association with its
@@ -32,7 +47,9 @@ impl Work<'_> {
             }
             Err(fault) if fault.kind == FaultKind::InUse => {}
             Err(fault) => {
-                self.is_rehearsal_unclear |= fault.may_have_happened();
+                if fault.may_have_happened() {
+                    self.unclear_since = Some(self.crew.run.now());
+                }
                 return Some(self.rehearsal_failed(&fault));
             }
         }
@@ -40,14 +57,15 @@ impl Work<'_> {
             return None;
         }
         // An association sets the scope, so it must be the owner's present one.
-        match eks.list_associated_access_policies(&name, self.principal.as_str(), &self.row.snapshot.kind).await {
-            Ok(policies) if self.row.is_own_entry || policies == self.row.snapshot.access_policies => {}
+        let kind = &self.row.snapshot.kind;
+        let listed = match eks.list_associated_access_policies(&name, self.principal.as_str(), kind).await {
+            Ok(policies) if self.row.is_own_entry || policies == self.row.snapshot.access_policies => policies,
             Ok(_) => return Some(Flow::Anew),
             Err(fault) => return Some(self.rehearsal_failed(&fault)),
-        }
+        };
         for policy in &self.row.snapshot.access_policies {
             match eks.associate_access_policy(&name, self.principal.as_str(), policy).await {
-                Ok(is_new) => self.associated.extend(is_new.then(|| policy.policy_arn.clone())),
+                Ok(()) => self.associated.add(policy, &listed),
                 Err(fault) if fault.kind == FaultKind::NotFound => return Some(Flow::Anew),
                 Err(fault) => return Some(self.rehearsal_failed(&fault)),
             }
@@ -55,10 +73,20 @@ impl Work<'_> {
         None
     }
 
-    /// Takes back the associations that met an entry of somebody else's, made between our look and our call.
+    /// Takes back the associations that met an entry of somebody else's, made between our look and our call. Only those
+    /// are ours that the list read directly before did not have. Of the others nobody can tell whose they are: the
+    /// owner of the new entry may have given it the same policy. A person is asked to look.
     pub(super) async fn take_back(&mut self) {
         let eks = self.crew.run.eks(&self.row.cluster.region);
-        for policy in std::mem::take(&mut self.associated) {
+        let Associated { ours, perhaps_others } = std::mem::take(&mut self.associated);
+        if !perhaps_others.is_empty() {
+            self.note = Some(format!(
+                "Somebody else replaced the entry during the rehearsal, which may have set a policy on the new one \
+                 ({}). Compare its policies with what its owner gave it, and take away what is too much.",
+                perhaps_others.join(", ")
+            ));
+        }
+        for policy in ours {
             if let Err(fault) =
                 eks.disassociate_access_policy(&self.row.cluster.name, self.principal.as_str(), &policy).await
                 && fault.kind != FaultKind::NotFound
@@ -297,7 +325,7 @@ impl Work<'_> {
         let mut refusal = None;
         for policy in &missing {
             match eks.associate_access_policy(&self.row.cluster.name, self.principal.as_str(), policy).await {
-                Ok(is_new) => self.associated.extend(is_new.then(|| policy.policy_arn.clone())),
+                Ok(()) => self.associated.add(policy, &entry.policies),
                 // 404: EKS does not show its own creation everywhere yet.
                 Err(fault) if fault.may_pass() || fault.kind == FaultKind::NotFound => return self.pause(),
                 Err(fault) => refusal = refusal.or(Some(fault)),

@@ -20,6 +20,8 @@ pub(super) fn of(case: &Case, invocation: &Invocation) -> Option<String> {
             | Reason::RolePattern
             | Reason::ClusterPattern
             | Reason::RoleChanged { .. } => "approve",
+            Reason::PerhapsRevived => "forget",
+            Reason::Archived { .. } => "restore",
             Reason::RehearsalRefused { .. } | Reason::ChangedMeanwhile { .. } | Reason::RecreationRefused { .. } => {
                 "repair"
             }
@@ -38,8 +40,8 @@ fn invoke(command: &str, case: &Case, invocation: &Invocation) -> String {
         "command": command, "principalArn": sighting.principal_arn,
         "clusterName": sighting.at.name, "region": sighting.at.region,
     });
-    let needs_right = command == "approve";
-    if needs_right {
+    let needs_right = matches!(command, "approve" | "restore" | "forget");
+    if matches!(command, "approve" | "restore") {
         payload["roleId"] = match &sighting.role {
             RoleState::Present(role) => json!(role.id.to_string()),
             RoleState::Absent | RoleState::Unreadable { .. } => json!("ID-OF-THE-ROLE"),

@@ -30,7 +30,7 @@ fn sighting(principal: &str, entry_created: OffsetDateTime, role_created: Offset
         modified_at: None,
         kind: EntryType::Ec2Linux,
         username: None,
-        groups: Vec::new(),
+        groups: Vec::new().into(),
         tags: BTreeMap::new(),
     };
     let role = RoleArn::parse(ROLE).unwrap();
@@ -41,6 +41,7 @@ fn sighting(principal: &str, entry_created: OffsetDateTime, role_created: Offset
             created_at: at(-1_000_000),
             is_workable: true,
             role_arn: String::new(),
+            node_role_arn: None,
             tags: BTreeMap::new(),
         }),
         principal_arn: principal.to_owned(),

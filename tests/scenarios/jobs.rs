@@ -180,6 +180,17 @@ pub fn owned(entry: &Entry) -> String {
     format!("{:?}", (&entry.kind, &entry.username, &entry.groups, tags, policies))
 }
 
+/// Whether two entries are the same to their owner: groups and namespaces are sets.
+pub fn is_same_to_its_owner(one: &Entry, other: &Entry) -> bool {
+    let in_order = |entry: &Entry| {
+        let mut entry = entry.clone();
+        entry.groups.sort();
+        entry.policies.iter_mut().for_each(|policy| policy.namespaces.sort());
+        owned(&entry)
+    };
+    in_order(one) == in_order(other)
+}
+
 /// A node's entry.
 pub fn node() -> EntrySpec {
     EntrySpec::of_type("EC2_LINUX").tag("a", "b")

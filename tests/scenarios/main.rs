@@ -5,6 +5,7 @@
 #![expect(unreachable_pub, reason = "nothing outside a test binary could reach it; `pub` marks what scenarios use")]
 
 mod approval;
+mod archived;
 mod batches;
 mod blind;
 mod budgets;
@@ -27,9 +28,14 @@ mod pairs;
 mod payloads;
 mod principals;
 mod races;
+mod recreatable;
 mod removal;
 mod repairs;
+mod replaced;
+mod restoring;
+mod sets;
 mod stage;
 mod story;
 mod sweeps;
 mod trust;
+mod unfinished;

@@ -221,6 +221,17 @@ pub fn command_for(name: &str, role: &Role) -> Value {
     command
 }
 
+/// Delivers the event of the role's creation until the world stops, as a fault makes it; then its lease ends.
+pub async fn deliver_until_cut(stage: &Stage, role: &Role) {
+    tokio::select! {
+        answer = stage.deliver(stage.created(role)) => panic!("not cut: {answer:?}"),
+        () = stage.cloud.stopped() => {}
+    }
+    stage.cloud.lift_faults();
+    stage.cloud.restart();
+    tokio::time::sleep(Duration::from_mins(3)).await;
+}
+
 /// Outcome and reason of the report's only entry.
 pub fn outcome(report: &Value) -> (&str, &str) {
     let entries = report["entries"].as_array().expect("entries");

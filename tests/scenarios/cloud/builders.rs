@@ -75,6 +75,12 @@ impl EntrySpec {
         self
     }
 
+    /// Made when EKS had other rules for names than today.
+    #[must_use]
+    pub fn before_rules(self) -> Self {
+        self.made_by_aws()
+    }
+
     /// Made by AWS itself.
     #[must_use]
     pub fn made_by_aws(mut self) -> Self {

@@ -80,8 +80,9 @@ fn list_entries(world: &mut World, region: &str, parameters: &Parameters) -> Res
 fn describe_entry(world: &mut World, region: &str, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&["clusterName", "principalArn"])?;
     let (cluster, principal) = entry_key(parameters)?;
-    let entry = world.read_entry(region, cluster, principal)?;
-    Ok(json!({ "accessEntry": entry_json(cluster, entry) }))
+    let mut entry = world.read_entry(region, cluster, principal)?.clone();
+    world.in_some_order(&mut entry.groups);
+    Ok(json!({ "accessEntry": entry_json(cluster, &entry) }))
 }
 
 fn create_entry(world: &mut World, region: &str, parameters: &Parameters) -> Result<Value, Refusal> {
@@ -128,11 +129,12 @@ fn list_policies(world: &mut World, region: &str, parameters: &Parameters) -> Re
     parameters.allow(&["clusterName", "principalArn", "maxResults", "nextToken"])?;
     let (cluster, principal) = entry_key(parameters)?;
     let at = world.read_entry(region, cluster, principal)?.modified_at;
-    let mut policies: Vec<(String, Value)> = world
-        .read_policies(region, cluster, principal)?
-        .iter()
-        .map(|policy| (policy.policy_arn.clone(), policy_json(policy, at)))
-        .collect();
+    let present = world.read_policies(region, cluster, principal)?.to_vec();
+    let shown = present.into_iter().map(|mut policy| {
+        world.in_some_order(&mut policy.namespaces);
+        (policy.policy_arn.clone(), policy_json(&policy, at))
+    });
+    let mut policies: Vec<(String, Value)> = shown.collect();
     policies.sort_by(|one, other| one.0.cmp(&other.0));
     let listing = format!("ListAssociatedAccessPolicies/{cluster}/{principal}");
     let mut reply = listed(world, "associatedAccessPolicies", &listing, &policies, parameters)?;

@@ -14,7 +14,13 @@ pub const TYPES: [&str; 7] =
 pub const RESERVED_PREFIXES: [&str; 5] = ["system:", "eks:", "aws:", "amazon:", "iam:"];
 
 /// Access policies that may be associated by anybody who may associate.
-pub const POLICIES: [&str; 14] = [
+pub const POLICIES: [&str; 20] = [
+    "AIDevOpsAgentAccessPolicy",
+    "AWSBackupFullAccessPolicyForBackup",
+    "AWSBackupFullAccessPolicyForRestore",
+    "AmazonAIOpsAssistantPolicy",
+    "AmazonARCRegionSwitchScalingPolicy",
+    "AmazonEMRJobPolicy",
     "AmazonEKSACKPolicy",
     "AmazonEKSAdminPolicy",
     "AmazonEKSAdminViewPolicy",
@@ -32,7 +38,7 @@ pub const POLICIES: [&str; 14] = [
 ];
 
 /// Access policies that only AWS associates. [AWS-33]
-pub const SERVICE_ONLY_POLICIES: [&str; 7] = [
+pub const SERVICE_ONLY_POLICIES: [&str; 8] = [
     "AmazonEKSBlockStorageClusterPolicy",
     "AmazonEKSBlockStoragePolicy",
     "AmazonEKSClusterInsightsPolicy",
@@ -40,6 +46,7 @@ pub const SERVICE_ONLY_POLICIES: [&str; 7] = [
     "AmazonEKSComputePolicy",
     "AmazonEKSEventPolicy",
     "AmazonEKSHybridPolicy",
+    "AmazonEKSPodIdentityPolicy",
 ];
 
 /// An IAM role or user, or an account's root, taken apart.

@@ -87,6 +87,8 @@ pub struct Habits {
     pub privileged_grants_refused: bool,
     /// Whether entries of type `EC2` can have access policies (the user guide does it; other texts deny it). [AWS-34]
     pub ec2_entries_have_policies: bool,
+    /// Whether replies give groups and namespaces, which are sets, in another order each time. [AWS-81]
+    pub sets_in_any_order: bool,
     /// Whether `UpdateAccessEntry` binds the entry to the role's present ID. Nobody has seen it do so. [AWS-3]
     pub update_rebinds: bool,
     /// How far reads from DynamoDB that do not ask for consistency are behind. [AWS-66]
@@ -114,6 +116,7 @@ impl Default for Habits {
             may_pass_roles: true,
             privileged_grants_refused: false,
             ec2_entries_have_policies: true,
+            sets_in_any_order: false,
             update_rebinds: false,
             inconsistent_reads_lag_by: Duration::ZERO,
             entries_per_cluster: 3000,
@@ -242,6 +245,14 @@ impl World {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// A set as a reply gives it.
+    pub(super) fn in_some_order(&mut self, set: &mut [String]) {
+        if self.habits.sets_in_any_order && !set.is_empty() {
+            let turn = self.roll() % set.len() as u64;
+            set.rotate_left(usize::try_from(turn).expect("below the length of a list"));
+        }
     }
 
     /// A fresh UUID.

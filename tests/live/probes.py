@@ -22,6 +22,7 @@ PASSED_TO_EC2 = "And to a caller who may pass it to ec2.amazonaws.com only?"
 GONE_WITH_KEYS = "Has a request to delete an entry that is gone the condition keys of an entry?"
 TAGS_AT_ONCE = "Are tags given at creation on the entry at once?"
 DATES = "How exact are the dates of a role and of an entry?"
+ORDER = "Are groups given back in the order in which they were sent?"
 ASSOCIATED_TWICE = "Does associating a policy again with the same scope move modifiedAt?"
 TWO_AT_ONCE = "Are two associations at once both kept?"
 DELETED_STILL_SHOWN = "For how long do reads still show a deleted entry?"
@@ -38,6 +39,7 @@ def ask_about_an_entry(scratch: Subject, seen):
     scratch.create_entry()
     seen.ask(TAGS_AT_ONCE, lambda: tags_at_once(scratch))
     seen.ask(DATES, lambda: exactness(scratch))
+    seen.ask(ORDER, lambda: order(scratch))
     seen.ask(ASSOCIATED_TWICE, lambda: associated_twice(scratch))
     seen.ask(TWO_AT_ONCE, lambda: two_at_once(scratch))
     seen.ask(DELETED_STILL_SHOWN, lambda: deleted_still_shown(scratch))
@@ -54,6 +56,11 @@ def tags_at_once(scratch: Subject) -> str:
 def exactness(scratch: Subject) -> str:
     role, entry = scratch.role["CreateDate"].microsecond, scratch.entry["createdAt"].microsecond
     return f"the role's has {role} microseconds, the entry's {entry}"
+
+
+def order(scratch: Subject) -> str:
+    sent, shown = scratch.wanted["groups"], (scratch.read_entry() or {}).get("kubernetesGroups")
+    return "yes" if shown == sent else f"no: {shown}"
 
 
 def _policy(scratch: Subject, name: str) -> dict:

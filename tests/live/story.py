@@ -86,7 +86,8 @@ class Story:
         self.group = subject("group", policies=[view], groups=[run])
         self.node = subject("node", type="EC2_LINUX") if given.node else None
         self.probe = subject("probe")
-        self.scratch = subject("scratch")
+        # Groups that no binding names, not in the order of the alphabet.
+        self.scratch = subject("scratch", groups=[f"{run}-b", f"{run}-a"])
         self.people = [self.group, self.plain]
         self.subjects = self.people + ([self.node] if self.node else [])
 

@@ -224,6 +224,7 @@ def test_the_open_questions_are_answered_as_the_world_is(aws, waiting):
     assert ordinary[probes.GONE_WITH_KEYS].startswith("no")
     assert ordinary[probes.TAGS_AT_ONCE] == "in the answer to the creation: yes; in a read: yes"
     assert ordinary[probes.DATES].startswith("the role's has 0 microseconds")
+    assert ordinary[probes.ORDER] == "yes"
     assert ordinary[probes.ASSOCIATED_TWICE].startswith("modifiedAt ")
     assert ordinary[probes.TWO_AT_ONCE] == "answered accepted and accepted; 2 of 2 are listed"
     assert ordinary[probes.DELETED_STILL_SHOWN] == "not at all"

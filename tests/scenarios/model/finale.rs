@@ -171,7 +171,7 @@ fn unresolved_agree(watch: &mut Watch, report: &Value) {
     let entries = report["entries"].as_array().cloned().unwrap_or_default();
     let unresolved = entries
         .iter()
-        .filter(|entry| entry["reason"] != "ignoreTag")
+        .filter(|entry| entry["reason"] != "ignoreTag" && entry["reason"] != "archived")
         .filter(|entry| {
             matches!(entry["verdict"].as_str(), Some("stale" | "missing"))
                 || entry["reason"] == "recordContradictsDates"
@@ -197,7 +197,10 @@ pub fn report_agrees(watch: &mut Watch, world: &mut World, report: &Value, was_c
     }
     let is = |entry: &Value, outcomes: &[&str]| outcomes.iter().any(|outcome| entry["outcome"] == *outcome);
     let repaired = count(&|entry| is(entry, &["repaired", "restored"]));
-    let held = count(&|entry| is(entry, &["held"]) && entry["reason"] != "ignoreTag");
+    // A sweep lists what is archived with its role, and counts it as waiting only.
+    let is_sweep = report["trigger"] == "sweep";
+    let is_counted = |entry: &Value| entry["reason"] != "ignoreTag" && !(is_sweep && entry["reason"] == "archived");
+    let held = count(&|entry| is(entry, &["held"]) && is_counted(entry));
     let failed = count(&|entry| is(entry, &["failed"]));
     let metrics = &report["metrics"];
     let metric = |name: &str| metrics[name].as_u64().and_then(|value| usize::try_from(value).ok()).unwrap_or_default();

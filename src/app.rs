@@ -12,7 +12,7 @@ use crate::aws::Aws;
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::Invocation;
-use crate::ledger::Ledger;
+use crate::ledger::{Breaker, Ledger};
 use crate::model::Region;
 
 /// Tells the time. Given in, so that tests can turn it.
@@ -23,6 +23,9 @@ const FOR_THE_REPORT: Duration = Duration::from_secs(3);
 
 /// The longest that the look at the clusters may take, slow Regions and all.
 const LONGEST_SURVEY: Duration = Duration::from_mins(1);
+
+/// For how long the breaker counts as it was read beside the survey.
+const BREAKER_COUNTS_FOR: time::Duration = time::Duration::seconds(10);
 
 /// One process of the function.
 pub struct App {
@@ -102,6 +105,7 @@ pub struct Run<'a> {
     pub owner: String,
     /// Whether this is a sweep, which leaves most of the API's limits to others.
     pub is_sweep: bool,
+    breaker: OnceCell<(OffsetDateTime, Result<Option<Breaker>, String>)>,
     /// Who an approver claims to be: shown and kept, never decided by.
     pub claimed_by: Option<String>,
 }
@@ -116,7 +120,15 @@ impl<'a> Run<'a> {
         owner: String,
         is_sweep: bool,
     ) -> Self {
-        Self { app, invocation, deadline: lambda_deadline - FOR_THE_REPORT, owner, is_sweep, claimed_by: None }
+        Self {
+            app,
+            invocation,
+            deadline: lambda_deadline - FOR_THE_REPORT,
+            owner,
+            is_sweep,
+            claimed_by: None,
+            breaker: OnceCell::new(),
+        }
     }
 
     /// The same, for a person who claims to be this.
@@ -142,6 +154,23 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn ledger(&self) -> Ledger<'a> {
         Ledger::new(&self.app.aws, self.app.config.ledger_table.as_deref(), &self.invocation.home)
+    }
+
+    /// The breaker, if it stands. A survey that finds an entry reads it beside its other reads ([`Run::read_breaker`]);
+    /// what was read then counts for some seconds.
+    ///
+    /// # Errors
+    /// A sentence, if the table could not be read.
+    pub async fn breaker(&self) -> Result<Option<Breaker>, String> {
+        match self.breaker.get() {
+            Some((read_at, breaker)) if self.now() - *read_at < BREAKER_COUNTS_FOR => breaker.clone(),
+            _ => self.ledger().breaker().await,
+        }
+    }
+
+    /// Reads the breaker, once.
+    pub async fn read_breaker(&self) {
+        self.breaker.get_or_init(|| async { (self.now(), self.ledger().breaker().await) }).await;
     }
 
     /// EKS in a Region, at this invocation's pace.

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::app::Run;
 use crate::error::Error;
-use crate::ledger::NotWritten;
 use crate::ledger::stored::RowKey;
 use crate::outcome::{Outcome, Reason};
 use crate::report::Report;
+use crate::row::NotWritten;
 
 /// Deletes the row, if need be although it is of an unfinished repair, and answers with a report that has it as `forgotten`.
 ///

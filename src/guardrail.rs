@@ -6,8 +6,9 @@
 
 use crate::config::{Config, Hold, Mode};
 use crate::event::Creator;
-use crate::model::{Cluster, EntryType, Home, Role, RoleArn, RoleId, Snapshot, VIEW_POLICY};
+use crate::model::{AccessPolicy, Cluster, ClusterRef, EntryType, Home, Role, RoleArn, RoleId, Snapshot, VIEW_POLICY};
 use crate::outcome::Reason;
+use crate::row::{Permitted, Repair};
 use crate::trust;
 
 mod recreatable;
@@ -22,14 +23,84 @@ pub const IGNORE_KEY: &str = "access-entry-guard";
 /// See [`IGNORE_KEY`].
 pub const IGNORE_VALUE: &str = "ignore";
 
-/// Leave to change one entry, for one role ID. Only this module makes one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Leave to change one entry, for one role ID. Only this module makes one, and no call that changes EKS is made without.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Permit {
+    principal: RoleArn,
+    cluster: ClusterRef,
     role_id: RoleId,
     grounds: String,
 }
 
+/// Leave to delete one entry whose role is gone. It grants nothing. Only this module makes one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RemovalPermit {
+    principal: RoleArn,
+    cluster: ClusterRef,
+}
+
+/// The receipt of an association that was made under a permit: with it, and for nothing else, it can be taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Association {
+    principal: RoleArn,
+    cluster: ClusterRef,
+    policy_arn: String,
+}
+
+impl Association {
+    /// Whose entry it is.
+    #[must_use]
+    pub fn principal(&self) -> &RoleArn {
+        &self.principal
+    }
+
+    /// The cluster that the entry is in.
+    #[must_use]
+    pub fn cluster(&self) -> &ClusterRef {
+        &self.cluster
+    }
+
+    /// The associated policy.
+    #[must_use]
+    pub fn policy_arn(&self) -> &str {
+        &self.policy_arn
+    }
+}
+
+impl RemovalPermit {
+    /// Whose entry it is.
+    #[must_use]
+    pub fn principal(&self) -> &RoleArn {
+        &self.principal
+    }
+
+    /// The cluster that the entry is in.
+    #[must_use]
+    pub fn cluster(&self) -> &ClusterRef {
+        &self.cluster
+    }
+}
+
 impl Permit {
+    /// Whose entry it is.
+    #[must_use]
+    pub fn principal(&self) -> &RoleArn {
+        &self.principal
+    }
+
+    /// The cluster that the entry is in.
+    #[must_use]
+    pub fn cluster(&self) -> &ClusterRef {
+        &self.cluster
+    }
+
+    /// The receipt of a policy's association.
+    #[must_use]
+    pub fn association(&self, policy: &AccessPolicy) -> Association {
+        let (principal, cluster) = (self.principal.clone(), self.cluster.clone());
+        Association { principal, cluster, policy_arn: policy.policy_arn.clone() }
+    }
+
     /// The only role ID that the entry may be created for.
     #[must_use]
     pub fn role_id(&self) -> &RoleId {
@@ -135,25 +206,33 @@ pub fn review(request: Request<'_>) -> Result<Permit, Refusal> {
     if config.mode == Mode::Observe {
         return Err(Refusal::Observed);
     }
-    Ok(Permit { role_id: role.id.clone(), grounds })
+    Ok(Permit { principal: principal.clone(), cluster: cluster.at.clone(), role_id: role.id.clone(), grounds })
 }
 
 /// Reviews the continuation of an open row: for its role ID and no other, and only for what may be created at all.
-/// Budget and patterns may have changed meanwhile; mode and ignore tag count.
+/// Only the mode and the ignore tag are checked again. A changed budget or pattern does not stop a repair that has
+/// started.
 ///
 /// # Errors
 /// The [`Reason`] to hold.
-pub fn resume(config: &Config, row: &crate::ledger::Row, principal: &RoleArn, cluster: &Cluster) -> Result<(), Reason> {
-    if let Err(Refusal::Hold(reason)) = tags(&row.snapshot, cluster) {
+pub fn resume(config: &Config, repair: &Repair, principal: &RoleArn, cluster: &Cluster) -> Result<Permit, Reason> {
+    if let Err(Refusal::Hold(reason)) = tags(&repair.wanted, cluster) {
         return Err(reason);
     }
     if config.mode == Mode::Observe {
         return Err(Reason::Observing);
     }
-    match recreatable(principal, &row.snapshot, cluster) {
+    match recreatable(principal, &repair.wanted, cluster) {
         Err(Refusal::Hold(Reason::CannotRecreate { because })) => Err(Reason::LedgerRowInvalid { because }),
-        _ => Ok(()),
+        _ => Ok(continued(repair, principal, &cluster.at)),
     }
+}
+
+/// The permit of an open row whose cluster does not exist: only good for finding that out once more.
+#[must_use]
+pub fn continued(repair: &Repair, principal: &RoleArn, cluster: &ClusterRef) -> Permit {
+    let Permitted { role_id, grounds } = repair.permitted.clone();
+    Permit { principal: principal.clone(), cluster: cluster.clone(), role_id, grounds }
 }
 
 /// Reviews the removal of an entry whose role is gone. It grants nothing, so it needs no hold for privileges; what
@@ -166,7 +245,7 @@ pub fn review_removal(
     principal: &RoleArn,
     snapshot: &Snapshot,
     cluster: &Cluster,
-) -> Result<(), Refusal> {
+) -> Result<RemovalPermit, Refusal> {
     tags(snapshot, cluster)?;
     recreatable(principal, snapshot, cluster)?;
     patterns(config, principal, cluster)?;
@@ -176,7 +255,7 @@ pub fn review_removal(
     if config.mode == Mode::Observe {
         return Err(Refusal::Observed);
     }
-    Ok(())
+    Ok(RemovalPermit { principal: principal.clone(), cluster: cluster.at.clone() })
 }
 
 /// What IAM would refuse to this function, where `ALLOW_PRIVILEGED_GRANTS=false` tells so: whoever asks, the entry is

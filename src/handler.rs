@@ -8,6 +8,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::app::{App, Run};
+use crate::case::{Case, Purpose};
 use crate::discovery::{self, BlindSpot, Creation, Scope, Subject, Survey, reread_role};
 use crate::error::Error;
 use crate::event::{
@@ -19,7 +20,7 @@ use crate::ledger::stored::RowKey;
 use crate::metrics;
 use crate::model::ClusterRef;
 use crate::outcome::{Outcome, Reason};
-use crate::repair::{self, Case, Purpose, attend};
+use crate::repair::{self, attend};
 use crate::report::{self, Report};
 use crate::verdict::{Verdict, judge};
 
@@ -204,7 +205,7 @@ impl Plan {
             LookFor::Roles(subjects) if subjects.is_empty() => Survey::default(),
             LookFor::Roles(subjects) => discovery::survey(run, subjects, &self.scope).await?,
             LookFor::All { trust_records } => {
-                let put_away = async |sightings| repair::settle_fresh(run, sightings).await;
+                let put_away = async |sightings| repair::record_and_drop(run, sightings).await;
                 discovery::survey_all(run, &self.scope, *trust_records, put_away).await?
             }
         };

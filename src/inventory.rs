@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::app::Run;
 use crate::aws::dynamodb::{PageKey, key};
 use crate::error::Error;
-use crate::ledger::RowRead;
-use crate::ledger::row::{Row, rfc3339};
 use crate::model::{ClusterRef, Region, RoleArn};
+use crate::row::form::rfc3339;
+use crate::row::{Row, RowRead, State};
 
 /// So many rows and no more to an answer: Lambda's may be 6 MB at most.
 const MOST: usize = 1000;
@@ -81,7 +81,7 @@ fn item(principal: &str, at: &ClusterRef, read: &RowRead) -> Value {
     let mut item = json!({"region": at.region, "clusterName": at.name, "principalArn": principal});
     match read {
         RowRead::Row(row) => describe(&mut item, row),
-        RowRead::Invalid(because) => {
+        RowRead::Invalid(because) | RowRead::Unfit(_, because) => {
             item["state"] = json!("invalid");
             item["detail"] = json!(because);
         }
@@ -91,17 +91,22 @@ fn item(principal: &str, at: &ClusterRef, read: &RowRead) -> Value {
 }
 
 fn describe(item: &mut Value, row: &Row) {
-    item["state"] = json!(row.state);
-    item["type"] = json!(row.snapshot.kind);
-    item["username"] = json!(row.snapshot.username);
-    item["kubernetesGroups"] = json!(row.snapshot.kubernetes_groups);
-    item["accessPolicies"] = json!(row.snapshot.access_policies);
-    item["createdAt"] = json!(rfc3339(row.snapshot.created_at));
-    item["accessEntryArn"] = json!(row.access_entry_arn);
-    if let Some(id) = &row.role_id {
-        item["roleId"] = json!(id);
-    }
-    if let Some(at) = row.verified_at {
-        item["verifiedAt"] = json!(rfc3339(at));
+    item["state"] = json!(match &row.state {
+        State::Recorded(_) => "recorded",
+        State::Repairing(_) => "repairing",
+        State::Archived(_) => "archived",
+    });
+    let snapshot = row.snapshot();
+    item["type"] = json!(snapshot.kind);
+    item["username"] = json!(snapshot.username);
+    item["kubernetesGroups"] = json!(snapshot.kubernetes_groups);
+    item["accessPolicies"] = json!(snapshot.access_policies);
+    item["createdAt"] = json!(rfc3339(snapshot.created_at));
+    item["accessEntryArn"] = json!(row.entry_arn());
+    if let Some(good) = row.last_good() {
+        item["roleId"] = json!(good.role_id);
+        if let Some(at) = good.verified_at {
+            item["verifiedAt"] = json!(rfc3339(at));
+        }
     }
 }

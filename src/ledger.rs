@@ -4,7 +4,6 @@
 //! key and form anew, and `guardrail` what the row asks for. Every write is conditional on the version that was read;
 //! reads are strongly consistent. Without a table (`LEDGER_TABLE` unset) every row is absent and nothing is written.
 
-pub mod row;
 pub mod stored;
 
 use time::OffsetDateTime;
@@ -13,70 +12,7 @@ use crate::aws::Aws;
 use crate::aws::dynamodb::PageKey;
 use crate::aws::fault::{Fault, FaultKind};
 use crate::model::{ClusterRef, Home, RoleArn};
-use crate::outcome::Reason;
-pub use row::{Row, State};
-
-/// What a read of one row gave.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RowRead {
-    /// There is none.
-    Absent,
-    /// An archived one past its time, which counts as absent; its version, for writing over it.
-    Expired(u64),
-    /// A row in order.
-    Row(Box<Row>),
-    /// A row that this function did not write, or that a later version of it wrote: left alone, and told.
-    Invalid(String),
-    /// The ledger could not be read.
-    Unavailable(String),
-}
-
-impl RowRead {
-    /// The row, where there is one in order.
-    #[must_use]
-    pub fn row(&self) -> Option<&Row> {
-        match self {
-            Self::Row(row) => Some(row),
-            Self::Absent | Self::Expired(_) | Self::Invalid(_) | Self::Unavailable(_) => None,
-        }
-    }
-
-    /// The version to write over; 0 where there is nothing.
-    #[must_use]
-    pub fn version(&self) -> u64 {
-        match self {
-            Self::Row(row) => row.version,
-            Self::Expired(version) => *version,
-            Self::Absent | Self::Invalid(_) | Self::Unavailable(_) => 0,
-        }
-    }
-
-    /// The row, where it is of an unfinished repair.
-    #[must_use]
-    pub fn open(&self) -> Option<&Row> {
-        self.row().filter(|row| row.state == State::Repairing)
-    }
-}
-
-/// Why a write did not happen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotWritten {
-    /// Somebody else wrote the row first.
-    Overtaken,
-    /// DynamoDB refused or did not answer.
-    Unavailable(String),
-}
-
-impl NotWritten {
-    /// Why the entry waits.
-    #[must_use]
-    pub fn reason(self) -> Reason {
-        match self {
-            Self::Overtaken => Reason::LeaseTaken,
-            Self::Unavailable(because) => Reason::LedgerUnavailable { because },
-        }
-    }
-}
+use crate::row::{NotWritten, Row, RowRead, form};
 
 impl From<Fault> for NotWritten {
     fn from(fault: Fault) -> Self {
@@ -187,32 +123,12 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
-    /// Writes what becomes of a row; `None` deletes it.
-    ///
-    /// # Errors
-    /// [`NotWritten`].
-    pub async fn replace(&self, row: &mut Row, by: Option<Row>) -> Result<(), NotWritten> {
-        let Some(by) = by else { return self.forget(row).await };
-        *row = by;
-        self.write(row).await
-    }
-
-    /// Closes the row of a repair that changed nothing: back to what was recorded or archived of the entry before, or
-    /// away.
-    ///
-    /// # Errors
-    /// [`NotWritten`].
-    pub async fn close(&self, row: &mut Row, now: OffsetDateTime) -> Result<(), NotWritten> {
-        let before = row.as_before_the_repair(now);
-        self.replace(row, before).await
-    }
-
     /// Deletes a row, if nobody wrote it since it was read.
     ///
     /// # Errors
     /// [`NotWritten`].
     pub async fn forget(&self, row: &Row) -> Result<(), NotWritten> {
-        self.forget_version(&row.principal_arn, &row.cluster, row.version).await
+        self.forget_version(row.principal.as_str(), &row.cluster, row.version).await
     }
 
     /// Deletes the row of an entry, if nobody wrote it since this version was read.
@@ -238,7 +154,7 @@ impl<'a> Ledger<'a> {
         at: OffsetDateTime,
     ) -> Result<(), NotWritten> {
         let Some(table) = self.table else { return Ok(()) };
-        self.aws.set_item(table, principal, &cluster.to_string(), version, ("verifiedAt", &row::rfc3339(at))).await?;
+        self.aws.set_item(table, principal, &cluster.to_string(), version, ("verifiedAt", &form::rfc3339(at))).await?;
         Ok(())
     }
 
@@ -268,9 +184,9 @@ impl<'a> Ledger<'a> {
     pub async fn trip(&self, row: &Row, because: &str, now: OffsetDateTime) -> Result<(), NotWritten> {
         let Some(table) = self.table else { return Ok(()) };
         let item = serde_json::json!({
-            "principalArn": BREAKER_KEY, "cluster": BREAKER_KEY, "state": "breaker", "schema": row::SCHEMA, "version": 1,
-            "trippedByPrincipal": row.principal_arn, "trippedByCluster": row.cluster.to_string(),
-            "because": because, "trippedAt": row::rfc3339(now),
+            "principalArn": BREAKER_KEY, "cluster": BREAKER_KEY, "state": "breaker", "schema": form::SCHEMA, "version": 1,
+            "trippedByPrincipal": row.principal.as_str(), "trippedByCluster": row.cluster.to_string(),
+            "because": because, "trippedAt": form::rfc3339(now),
         });
         let serde_json::Value::Object(item) = item else { return Ok(()) };
         match self.aws.put_item(table, &item, None).await.map_err(NotWritten::from) {

@@ -36,9 +36,14 @@ pub mod pattern;
 
 pub mod event;
 
+pub mod row;
+pub mod sighting;
+
 pub mod discovery;
 
 pub mod verdict;
+
+pub mod case;
 
 pub mod guardrail;
 pub mod trust;

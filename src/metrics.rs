@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
+use crate::case::Case;
 use crate::model::ClusterRef;
 use crate::outcome::{Outcome, Reason};
-use crate::repair::Case;
 
 /// One count to publish.
 #[derive(Debug, Clone, PartialEq)]

@@ -186,7 +186,7 @@ impl Principal {
 }
 
 /// An IAM role as `GetRole` or `ListRoles` shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Role {
     /// Its ARN, with the path.
     pub arn: RoleArn,
@@ -199,7 +199,7 @@ pub struct Role {
 }
 
 /// What is known of a role at the moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RoleState {
     /// IAM showed it.
     Present(Role),
@@ -272,7 +272,7 @@ impl ClusterRef {
 }
 
 /// What `DescribeCluster` says of a cluster that holds a matching entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cluster {
     /// Region and name.
     pub at: ClusterRef,

@@ -3,13 +3,13 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::case::Case;
 use crate::discovery::{BlindSpot, Survey};
 use crate::event::Invocation;
-use crate::ledger::row::rfc3339;
 use crate::metrics::Datum;
 use crate::model::{AccessPolicy, ClusterRef, Region};
 use crate::outcome::{Outcome, Reason};
-use crate::repair::Case;
+use crate::row::form::rfc3339;
 use crate::verdict::Verdict;
 
 mod remedy;

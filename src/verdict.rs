@@ -7,10 +7,10 @@
 
 use time::OffsetDateTime;
 
-use crate::discovery::Sighting;
-use crate::ledger::{RowRead, State};
 use crate::model::{AccessEntry, Home, Principal, Role, RoleState};
 use crate::outcome::Reason;
+use crate::row::{RowRead, State};
+use crate::sighting::Sighting;
 
 /// What an entry is found to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,10 +132,10 @@ fn against(role: &Role, entry: &AccessEntry, sighting: &Sighting) -> Verdict {
 /// whatever took its place is younger yet: an older one is what EKS shows of an entry that was deleted.
 fn is_late_read(role: &Role, entry: &AccessEntry, sighting: &Sighting) -> bool {
     let (RowRead::Row(row), Some(cluster)) = (&sighting.row, &sighting.cluster) else { return false };
-    row.state == State::Recorded
-        && row.role_id.as_ref() == Some(&role.id)
-        && row.cluster_created_at == cluster.created_at
-        && row.access_entry_arn != entry.arn
+    let State::Recorded(recorded) = &row.state else { return false };
+    recorded.good.as_ref().is_some_and(|good| good.role_id == role.id)
+        && recorded.cluster_created_at == cluster.created_at
+        && recorded.entry_arn != entry.arn
 }
 
 /// Whether the entry was made before the role. IAM shows whole seconds and EKS milliseconds: an entry of the role's

@@ -5,13 +5,14 @@
 //! Region that throttles a whole survey. The calls that change who may enter are sent once only: after a lost reply the
 //! SDK would repeat a deletion, and delete what somebody else created in between; `repair` decides what to repeat.
 
+mod changes;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_eks::config::http::HttpResponse;
 use aws_sdk_eks::config::retry::RetryConfig;
-use aws_sdk_eks::config::timeout::TimeoutConfig;
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::primitives::DateTime;
 use aws_sdk_eks::types;
@@ -22,16 +23,13 @@ use tokio::time::Instant;
 use super::fault::{Fault, FaultKind};
 use super::pace::Pace;
 use super::{ATTEMPTS, LONGEST_WAIT};
-use crate::model::{AccessEntry, AccessPolicy, AccessScope, Cluster, ClusterRef, EntryType, Region, RoleArn, Snapshot};
+use crate::model::{AccessEntry, AccessPolicy, AccessScope, Cluster, ClusterRef, EntryType, Region};
 
 /// The largest page that EKS gives (EKS API Reference: `maxResults` 1 to 100).
 const PAGE: i32 = 100;
 
 /// How long a change may wait for its turn; it has not been sent then.
 const TURN_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// How long one attempt of a change may take before its outcome counts as unknown.
-const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a read is repeated, from when it was first sent.
 const PATIENCE: Duration = Duration::from_secs(50);
@@ -299,102 +297,6 @@ impl Eks {
             }
         }
     }
-
-    /// Creates an entry as the snapshot has it, with less than was described: what EKS generates, and what only AWS
-    /// may set, is left out. Sent once.
-    ///
-    /// # Errors
-    /// Any [`Fault`].
-    pub async fn create_access_entry(
-        &self,
-        cluster: &str,
-        principal: &RoleArn,
-        snapshot: &Snapshot,
-    ) -> Result<AccessEntry, Fault> {
-        const OPERATION: &str = "CreateAccessEntry";
-        let groups = snapshot.creation_groups();
-        let tags = snapshot.creation_tags();
-        let request = self
-            .client
-            .create_access_entry()
-            .cluster_name(cluster)
-            .principal_arn(principal.as_str())
-            .r#type(snapshot.kind.as_str())
-            .set_username(snapshot.creation_username(principal).map(str::to_owned))
-            .set_kubernetes_groups((!groups.is_empty()).then(|| groups.to_vec()))
-            .set_tags((!tags.is_empty()).then(|| tags.into_iter().collect()))
-            .customize()
-            .config_override(in_time());
-        let reply = self.change(OPERATION, || request.send()).await?;
-        let entry = reply.access_entry.ok_or_else(|| Fault::malformed(OPERATION, "accessEntry"))?;
-        entry_of(OPERATION, entry)
-    }
-
-    /// Deletes an entry, and with it its associations. There is no precondition to give. Sent once.
-    ///
-    /// # Errors
-    /// Any [`Fault`]; "not found" where somebody else was first.
-    pub async fn delete_access_entry(&self, cluster: &str, principal_arn: &str) -> Result<(), Fault> {
-        let request = self
-            .client
-            .delete_access_entry()
-            .cluster_name(cluster)
-            .principal_arn(principal_arn)
-            .customize()
-            .config_override(in_time());
-        self.change("DeleteAccessEntry", || request.send()).await.map(drop)
-    }
-
-    /// Associates a policy, or sets the scope of an associated one: an upsert (EKS User Guide, "Associate access
-    /// policies"). Nothing in the reply tells whether the association is new: what becomes of its dates is not documented.
-    ///
-    /// # Errors
-    /// Any [`Fault`].
-    pub async fn associate_access_policy(
-        &self,
-        cluster: &str,
-        principal_arn: &str,
-        policy: &AccessPolicy,
-    ) -> Result<(), Fault> {
-        let namespaces = &policy.access_scope.namespaces;
-        let scope = types::AccessScope::builder()
-            .r#type(types::AccessScopeType::from(policy.access_scope.kind.as_str()))
-            .set_namespaces((!namespaces.is_empty()).then(|| namespaces.to_vec()))
-            .build();
-        let request = self
-            .client
-            .associate_access_policy()
-            .cluster_name(cluster)
-            .principal_arn(principal_arn)
-            .policy_arn(&policy.policy_arn)
-            .access_scope(scope)
-            .customize()
-            .config_override(in_time());
-        self.change("AssociateAccessPolicy", || request.send()).await.map(drop)
-    }
-
-    /// Takes an association back.
-    ///
-    /// # Errors
-    /// Any [`Fault`].
-    pub async fn disassociate_access_policy(
-        &self,
-        cluster: &str,
-        principal_arn: &str,
-        policy_arn: &str,
-    ) -> Result<(), Fault> {
-        let request = self
-            .client
-            .disassociate_access_policy()
-            .cluster_name(cluster)
-            .principal_arn(principal_arn)
-            .policy_arn(policy_arn);
-        self.read("DisassociateAccessPolicy", || request.clone().send()).await.map(drop)
-    }
-}
-
-fn in_time() -> aws_sdk_eks::config::Builder {
-    aws_sdk_eks::Config::builder().timeout_config(TimeoutConfig::builder().operation_timeout(CHANGE_TIMEOUT).build())
 }
 
 fn absent<T>(fault: Fault) -> Result<Option<T>, Fault> {

@@ -10,13 +10,14 @@ use futures::stream::{self, StreamExt as _};
 use time::OffsetDateTime;
 
 use super::clusters::{clusters_of, out_of_time};
-use super::{BlindSpot, Examined, Scope, Sighting, Survey, examine, examine_entry};
+use super::{BlindSpot, Scope, Survey, examine, examine_entry};
 use crate::app::Run;
 use crate::aws::eks::{Eks, Entries};
 use crate::aws::fault::Fault;
 use crate::error::Error;
-use crate::ledger::{Row, RowRead, State};
 use crate::model::{Cluster, ClusterRef, Home, Principal, Region, Role, RoleArn, RoleState};
+use crate::row::{Row, RowRead, State};
+use crate::sighting::{Examined, Sighting};
 
 /// Regions whose clusters are listed side by side: all there are.
 const REGIONS_AT_ONCE: usize = 64;
@@ -52,15 +53,18 @@ enum Note {
 impl Note {
     fn of(read: RowRead) -> Self {
         match read {
-            RowRead::Row(row) if row.state == State::Recorded => Self::Recorded {
-                role_id: row.role_id.map(|id| id.0.into_boxed_str()),
-                verified_at: row.verified_at,
-                version: row.version,
+            RowRead::Row(row) => match row.state {
+                State::Recorded(recorded) => Self::Recorded {
+                    verified_at: recorded.good.as_ref().and_then(|good| good.verified_at),
+                    role_id: recorded.good.map(|good| good.role_id.0.into_boxed_str()),
+                    version: row.version,
+                },
+                State::Repairing(_) => Self::Whole(RowRead::Row(row)),
+                State::Archived(_) if row.is_archived_with_its_role() => Self::ArchivedWithItsRole(row),
+                State::Archived(_) => Self::Archived,
             },
-            RowRead::Row(row) if row.state == State::Repairing => Self::Whole(RowRead::Row(row)),
-            RowRead::Row(row) if row.is_archived_with_its_role() => Self::ArchivedWithItsRole(row),
-            RowRead::Invalid(because) => Self::Whole(RowRead::Invalid(because)),
-            RowRead::Row(_) | RowRead::Absent | RowRead::Expired(_) | RowRead::Unavailable(_) => Self::Archived,
+            RowRead::Invalid(_) | RowRead::Unfit(..) => Self::Whole(read),
+            RowRead::Absent | RowRead::Expired(_) | RowRead::Unavailable(_) => Self::Archived,
         }
     }
 }
@@ -189,7 +193,7 @@ impl Known {
     fn last_verified(&self, at: &ClusterRef) -> Option<OffsetDateTime> {
         let dates = self.rows.get(at)?.values().filter_map(|note| match note {
             Note::Recorded { verified_at, .. } => *verified_at,
-            Note::Whole(read) => read.row()?.verified_at,
+            Note::Whole(read) => read.row()?.last_good()?.verified_at,
             Note::ArchivedWithItsRole(_) | Note::Archived => None,
         });
         dates.min()

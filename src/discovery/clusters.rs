@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::{BlindSpot, Examined, Scope, Subject};
+use super::{BlindSpot, Scope, Subject};
 use crate::app::Run;
 use crate::aws::eks::Entries;
 use crate::aws::fault::{Fault, FaultKind};
 use crate::model::{Cluster, ClusterRef, Region, RoleArn};
+use crate::sighting::Examined;
 
 /// What one pass saw.
 #[derive(Debug, Default)]
@@ -137,7 +138,8 @@ async fn look_in_cluster(run: &Run<'_>, at: &ClusterRef, subjects: &[Subject]) -
         let listed = eks.list_associated_access_policies(&at.name, &entry.principal_arn, &entry.kind).await;
         (entry, listed)
     }));
-    let (cluster, entries) = futures::future::join(eks.describe_cluster(&at.name), policies).await;
+    let (cluster, entries, ()) =
+        futures::future::join3(eks.describe_cluster(&at.name), policies, run.read_breaker()).await;
     // What access-entry calls do while a cluster is created or deleted is not documented: nothing is judged then.
     let Some(cluster) = cluster?.filter(|cluster| cluster.is_workable) else { return Ok(Vec::new()) };
     let mut found = Vec::new();

@@ -7,11 +7,12 @@ use futures::stream::{self, StreamExt as _};
 
 use super::clusters::{self, Found};
 use super::roles::{self, Roles};
-use super::{BlindSpot, Examined, Scope, Sighting, Subject, Survey, examine};
+use super::{BlindSpot, Scope, Subject, Survey, examine};
 use crate::app::Run;
 use crate::error::Error;
-use crate::ledger::{Row, RowRead, State};
 use crate::model::{ClusterRef, RoleArn, RoleState};
+use crate::row::{Row, RowRead};
+use crate::sighting::{Examined, Sighting};
 
 /// The ledger is asked for so many roles at once.
 const QUERIES_AT_ONCE: usize = 16;
@@ -57,7 +58,7 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
         .filter(|(arn, at, read)| {
             // An unfinished repair is finished whatever the settings exclude; other rows of excluded clusters are left.
             let is_archived = read.row().is_some_and(Row::is_archived_with_its_role);
-            let is_reported = is_archived || matches!(read, RowRead::Invalid(_));
+            let is_reported = is_archived || matches!(read, RowRead::Invalid(_) | RowRead::Unfit(..));
             (read.open().is_some() || (is_reported && !scope.excludes(run, at)))
                 && scope.admits(at)
                 && !survey.is_blind_to(at)
@@ -94,7 +95,7 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
                 let row = row_of(&rows, &principal, &at);
                 let sighting = sighting(run, &roles, principal, at, row);
                 let sighting = Sighting { cluster, entry, ..sighting };
-                let is_work = sighting.row.row().is_none_or(|row| row.state != State::Archived);
+                let is_work = sighting.row.row().is_none_or(|row| row.archived().is_none());
                 if is_work || (sighting.cluster.is_some() && sighting.is_archived()) {
                     survey.sightings.push(sighting);
                 }

@@ -113,7 +113,7 @@ pub struct AccessScope {
 }
 
 /// An access entry as EKS describes it, without its policies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AccessEntry {
     /// Whom it is for.
     pub principal_arn: String,
@@ -134,7 +134,7 @@ pub struct AccessEntry {
 }
 
 /// The entry as its owner had it: all that a re-creation has to bring back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// The entry's type.
@@ -206,6 +206,22 @@ impl Snapshot {
     #[must_use]
     pub fn creation_tags(&self) -> BTreeMap<String, String> {
         self.tags.iter().filter(|(key, _)| !is_aws_tag(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// The policies of this snapshot that are not associated, whatever their scope is now: a scope that somebody changed
+    /// stays.
+    #[must_use]
+    pub fn policies_missing_in(&self, present: &[AccessPolicy]) -> Vec<AccessPolicy> {
+        let is_there = |policy: &AccessPolicy| present.iter().any(|there| there.policy_arn == policy.policy_arn);
+        self.access_policies.iter().filter(|policy| !is_there(policy)).cloned().collect()
+    }
+
+    /// Whether these are the policies of this snapshot, with their scopes.
+    #[must_use]
+    pub fn has_policies(&self, present: &[AccessPolicy]) -> bool {
+        let mut present = present.to_vec();
+        present.sort();
+        present == self.access_policies
     }
 
     /// Whether this entry could be the re-creation of that snapshot: what is sent on creation is the same, and its

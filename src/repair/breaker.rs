@@ -1,17 +1,18 @@
 //! The entry whose re-creation was refused after its deletion: tried first by every run, and while it is not back,
 //! nothing else is deleted.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
-use super::crew::Crew;
-use super::{Case, Purpose};
-use crate::discovery::Sighting;
-use crate::ledger::{Breaker, RowRead, State};
+use super::reconciler::Reconciler;
+use crate::case::{Case, Purpose};
+use crate::ledger::Breaker;
 use crate::model::{RoleArn, RoleState};
 use crate::outcome::Outcome;
+use crate::row::RowRead;
+use crate::sighting::Sighting;
 use crate::verdict::judge;
 
-impl Crew<'_> {
+impl Reconciler<'_> {
     /// Tries the entry that tripped the breaker first. While it is not back, nothing else is deleted.
     pub(super) async fn finish_what_tripped(&self, breaker: Option<Breaker>, due: Vec<Case>) -> (Vec<Case>, Vec<Case>) {
         let Some(breaker) = breaker else { return (Vec::new(), due) };
@@ -22,13 +23,13 @@ impl Crew<'_> {
         if its.is_empty() {
             // Whatever a person asked for was asked for another entry.
             let plain = Purpose::Act { creators: Vec::new() };
-            let alone = Crew { purpose: &plain, halted: AtomicBool::new(false), begun: AtomicU32::new(0), ..*self };
+            let alone = Reconciler::new(self.run, &plain);
             if let Some(case) = Box::pin(alone.look_at(&breaker)).await {
-                done.push(Box::pin(alone.attend(case)).await);
+                done.push(Box::pin(alone.reconcile(case)).await);
             }
         }
         for case in its {
-            done.push(Box::pin(self.attend(case)).await);
+            done.push(Box::pin(self.reconcile(case)).await);
         }
         let is_open = done.iter().any(|case| case.outcome.is_incomplete() || matches!(case.outcome, Outcome::Held(_)));
         if !is_open && self.run.ledger().reset(&breaker).await.is_ok() {
@@ -44,8 +45,8 @@ impl Crew<'_> {
         // Whoever closed the row has dealt with it; a row that cannot be read or followed is not closed.
         let is_closed = match &row {
             RowRead::Absent | RowRead::Expired(_) => true,
-            RowRead::Row(row) => row.state != State::Repairing,
-            RowRead::Invalid(_) | RowRead::Unavailable(_) => false,
+            RowRead::Row(row) => row.repair().is_none(),
+            RowRead::Unfit(..) | RowRead::Invalid(_) | RowRead::Unavailable(_) => false,
         };
         if is_closed {
             return None;

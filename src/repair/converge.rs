@@ -1,381 +1,201 @@
-//! One entry's repair: reads row, cluster, role and entry, takes the next step, and again, until they agree.
+//! One entry's repair: read the world, decide the next step, perform it, and again, until row, cluster, role and entry
+//! agree or somebody else has to act.
 //!
-//! | row | present state | step |
-//! |---|---|---|
-//! | deletion not sent | the entry of the row, the permitted role | rehearse, read again, note the deletion, delete |
-//! | | another entry like it, and a rehearsal without a known answer | perhaps the rehearsal's: hold it, archive the row |
-//! | | anything else | the owner was here: close the row, judge anew |
-//! | deletion sent | the deleted entry still shows | read again, then delete again |
-//! | | it still shows after a minute, and was changed | it was not deleted: close the row, judge anew |
-//! | | no entry, the permitted role | create; wait while EKS does not know the role |
-//! | | our creation | associate what is missing, verify, record |
-//! | | our creation, acknowledged, is gone | its owner's will: archive the row, for a person |
-//! | | our creation, but the role was recreated once more | review for the new ID, start over with this entry |
-//! | | another entry | somebody else's: close the row; archive it, if that entry has less |
-//! | | the role has another ID | delete what we created for it, review for the new ID; else hold, keep the row |
-//! | | role or cluster gone | archive the row, for a person |
-//!
-//! Every step can be repeated, so going on after a cut is the same code run again.
+//! What is decided stands in [`decide`](super::decide), as one function; what a step does to AWS in
+//! [`perform`](super::perform). Every step can be repeated, so continuing after a cut is the same code run again.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::Case;
-use super::crew::Crew;
-use super::steps::Associated;
-use crate::aws::fault::Fault;
-use crate::discovery::{Examined, examine};
-use crate::guardrail::{self, Refusal};
-use crate::ledger::{NotWritten, Row, State};
-use crate::model::{Cluster, Role, RoleArn, RoleState};
+use super::calls::{Calls, examined, look};
+use super::decide::decide;
+use super::perform::{Next, Work, perform};
+use super::reconciler::{Reconciler, take_in};
+use super::step::{Cause, Deletion, Ending, RowAfter, Rules, Step, World};
+use crate::case::Case;
+use crate::model::{Cluster, Role, RoleState, Snapshot};
 use crate::outcome::{Outcome, Reason};
+use crate::row::{NotWritten, Phase, Row};
 
-/// How often a read that denies what we did may be a late one.
-pub(super) const LATE_READS: u32 = 3;
+/// The longest that is added to a pause, so that invocations which began together do not stay together.
+const LONGEST_JITTER: u64 = 250;
 
-/// For how long a read may not show what was created, or deleted. EKS documents no such time.
-pub(super) const LATE_FOR: time::Duration = time::Duration::minutes(1);
+/// A repair that is finished so long after its deletion says so: the owner may have deleted the entry since.
+const LONG_AGO: time::Duration = time::Duration::hours(1);
 
-/// The state of the world, read just now.
-#[derive(Debug)]
-pub(super) struct Present {
-    pub(super) cluster: Option<Cluster>,
-    pub(super) entry: Option<Examined>,
-    pub(super) role: RoleState,
+/// How many times an entry that must not stay is looked for at the end, and the pause between two looks.
+const LAST_LOOKS: (u32, Duration) = (6, Duration::from_millis(300));
+
+/// What one turn of the loop leads to.
+pub(super) enum Turn {
+    /// Read, or use what is known.
+    Go(Option<Box<World>>),
+    /// Pause, then read.
+    Pause(Duration),
+    /// The repair ends for now.
+    End(Ending),
 }
 
-/// What a step leads to.
-pub(super) enum Flow {
-    /// Read and go on, after a pause.
-    Again(Duration),
-    /// This is the end of it for now.
-    End(Outcome, Fate),
-    /// The row is closed: judge the entry anew.
-    Anew,
+/// One turn: decides from the world and performs the step.
+pub(super) async fn turn(
+    work: &mut Work,
+    known: Option<Box<World>>,
+    seen: &mut Option<World>,
+    rules: &Rules<'_>,
+    calls: &impl Calls,
+) -> Turn {
+    let kind = work.repair.wanted.kind.clone();
+    let world = match known {
+        Some(world) => Ok(*world),
+        None => look(calls, &kind).await,
+    };
+    let world = match world {
+        Ok(world) => world,
+        Err(fault) if fault.may_pass() => return Turn::Pause(work.attempt.wait(Cause::EksUnreadable, calls.now())),
+        Err(fault) => return Turn::End(Ending::Failed(fault.to_string())),
+    };
+    work.attempt.observe(&world);
+    *seen = Some(world.clone());
+    if !matches!(world.role, RoleState::Absent) {
+        work.repair.role_absent_since = None;
+    }
+    let step = decide(&work.repair, &world, &work.attempt, rules, calls.now());
+    if let Step::WaitForAge(role) = &step {
+        return wait_for_age(role.created_at, rules, calls);
+    }
+    match perform(work, step, world, rules, calls).await {
+        Next::Look => Turn::Go(None),
+        Next::Known(world) => Turn::Go(Some(world)),
+        Next::Wait(cause) => Turn::Pause(work.attempt.wait(cause, calls.now())),
+        Next::End(ending) => Turn::End(ending),
+    }
 }
 
-/// What becomes of the row.
-pub(super) enum Fate {
-    /// It stays open.
-    Keep,
-    /// Nothing is deleted: back to what was recorded or archived of the entry before, or away. A row that holds more
-    /// than the entry that stands is kept.
-    Close,
-    /// It is no longer needed: what stands, or does not, is somebody else's will. What was archived before stays so.
-    Forget,
-    /// It is put away for a person.
-    Archive,
-    /// It is written already.
-    Written,
+/// Waits until a role is old enough, if the invocation lasts so long.
+fn wait_for_age(created_at: OffsetDateTime, rules: &Rules<'_>, calls: &impl Calls) -> Turn {
+    let now = calls.now();
+    let wait = Duration::try_from(created_at + rules.settle - now).unwrap_or_default();
+    if now + wait < calls.ends() {
+        return Turn::Pause(wait);
+    }
+    let age = Duration::try_from(now - created_at).unwrap_or_default();
+    Turn::End(Ending::Deferred(Reason::RoleTooYoung { age, settle: rules.settle }))
 }
 
-/// A repair at work.
-pub(super) struct Work<'a> {
-    pub(super) crew: &'a Crew<'a>,
-    pub(super) principal: &'a RoleArn,
-    pub(super) row: Row,
-    pub(super) ends: OffsetDateTime,
-    /// The deletion was sent by this very piece of work, and every answer to it was clear.
-    pub(super) deletion_is_ours: bool,
-    pub(super) tries: u32,
-    pub(super) note: Option<String>,
-    /// The row was opened just now, by this invocation's own review.
-    pub(super) is_new: bool,
-    /// The role as it was read last.
-    pub(super) role: Option<Role>,
-    /// A deletion was sent.
-    pub(super) was_deletion_sent: bool,
-    /// Since when a rehearsal may have created an entry without our knowing it: its answer was lost, or an earlier
-    /// invocation sent it and did not note the answer.
-    pub(super) unclear_since: Option<OffsetDateTime>,
-    /// Our creation, while the role could not be read after it.
-    pub(super) unverified: Option<String>,
-    /// What was created and deleted again here: a late read may still show it, and it is nobody else's.
-    pub(super) deleted_again: Vec<String>,
-    /// Since when reads in this piece of work show no entry, where there should be one of ours.
-    pub(super) absent_since: Option<OffsetDateTime>,
-    /// Policies that were associated, until it is known that they met the entry of the row.
-    pub(super) associated: Associated,
+/// Applies an ending to the row; tells what is reported.
+pub(super) async fn finish(work: &mut Work, ending: Ending, calls: &impl Calls) -> Outcome {
+    if ending != Ending::Repaired {
+        withdraw_what_is_unverified(work, calls).await;
+    }
+    if let Ending::Refused(by) = &ending
+        && !work.repair.is_restore()
+        && let Err(NotWritten::Unavailable(because)) = calls.trip(&work.row(), by).await
+    {
+        work.attempt.note = Some(format!("The breaker could not be written ({because})."));
+    }
+    let outcome = ending.outcome(&work.repair);
+    let written = match ending.row_after(&work.repair, calls.now()) {
+        RowAfter::AsItIs => return outcome,
+        RowAfter::Deleted => calls.forget(&work.row()).await,
+        RowAfter::Becomes(state) => {
+            let mut row = Row { state: *state, ..work.row() };
+            calls.write(&mut row).await
+        }
+        RowAfter::Open => {
+            work.repair.lease = None;
+            // A lease that is not given back ends by itself.
+            let _ = work.write(calls).await;
+            return outcome;
+        }
+    };
+    match written {
+        Ok(()) => outcome,
+        Err(problem) => Outcome::Deferred { reason: problem.reason(), deletion_sent: work.repair.may_have_deleted() },
+    }
 }
 
-impl Crew<'_> {
-    /// Works on a row that this invocation has taken; `false` asks to judge anew.
+/// Our creation may be bound to a role that nobody permitted, since the role could not be read after it. The row keeps
+/// the entry.
+async fn withdraw_what_is_unverified(work: &mut Work, calls: &impl Calls) {
+    let Some(creation) = work.attempt.creation.clone().filter(|creation| !creation.is_role_known) else { return };
+    let kind = work.repair.wanted.kind.clone();
+    let (looks, pause) = LAST_LOOKS;
+    for _ in 0..looks {
+        let is_there = match examined(calls, &kind).await {
+            Ok(Some(entry)) => entry.entry.arn == creation.arn,
+            Ok(None) | Err(_) => false,
+        };
+        if is_there && calls.delete(&work.attempt.permit).await.is_ok() {
+            work.attempt.creation = None;
+            if let Some(at) = work.repair.phase.deletion_at() {
+                work.repair.phase = Phase::DeletionSent { at };
+            }
+            return;
+        }
+        calls.pause(pause).await;
+    }
+    work.attempt.note =
+        Some(format!("{} was created, but the role could not be read after it. Check whose role it is.", creation.arn));
+}
+
+impl Reconciler<'_> {
+    /// Works on a row that this invocation has taken, until its outcome is known; without one, the entry is to be judged
+    /// again. Also tells whether a deletion was sent.
     pub(super) async fn converge(
         &self,
         case: &mut Case,
-        principal: &RoleArn,
-        row: Row,
-        ends: OffsetDateTime,
-        opened_for: Option<&Examined>,
-    ) -> bool {
+        mut work: Work,
+        mut known: Option<Box<World>>,
+        calls: &impl Calls,
+    ) -> (Option<Outcome>, bool) {
         let run = self.run;
-        let before = row.access_entry_arn.clone();
-        let sent_at_first = row.deletion_sent_at;
-        let is_new = opened_for.is_some();
-        // What an earlier invocation rehearsed, and how that was answered, is not in the row.
-        let unclear_since = (!is_new && row.deletion_sent_at.is_none()).then(|| run.now());
-        let mut work = Work {
-            crew: self,
-            principal,
-            row,
-            ends,
-            deletion_is_ours: false,
-            tries: 0,
-            note: None,
-            is_new,
-            role: None,
-            was_deletion_sent: false,
-            unclear_since,
-            unverified: None,
-            deleted_again: Vec::new(),
-            absent_since: None,
-            associated: Associated::default(),
-        };
-        let (outcome, fate) = loop {
-            if run.now() >= work.ends {
-                break (work.out_of_time(), Fate::Keep);
+        let principal = work.principal.clone();
+        let review =
+            |snapshot: &Snapshot, cluster: &Cluster, role: &Role| self.review_for(&principal, snapshot, cluster, role);
+        let settle = run.config().settle;
+        let rules = Rules { principal: &principal, settle, is_unattended: self.is_unattended(), review: &review };
+        let before = work.repair.target.arn().to_owned();
+        let deletion_at_first = work.repair.phase.deletion_at().filter(|_| work.repair.may_have_deleted());
+        let mut seen = None;
+        let ending = loop {
+            if run.now() >= calls.ends() {
+                break Ending::Deferred(Reason::TooLittleTime);
             }
-            match Box::pin(work.step()).await {
-                Flow::Again(pause) => tokio::time::sleep(pause.min(run.until(work.ends))).await,
-                Flow::End(outcome, fate) => break (outcome, fate),
-                // What a rehearsal may have created must have time to show, or it would count as good later.
-                Flow::Anew if work.may_yet_show() => {
-                    if let Flow::Again(pause) = work.pause() {
-                        tokio::time::sleep(pause.min(run.until(work.ends))).await;
-                    }
+            match Box::pin(turn(&mut work, known.take(), &mut seen, &rules, calls)).await {
+                Turn::Go(world) => known = world,
+                Turn::Pause(pause) => {
+                    let jitter = Duration::from_millis(fastrand::u64(0..LONGEST_JITTER));
+                    tokio::time::sleep((pause + jitter).min(run.until(calls.ends()))).await;
                 }
-                Flow::Anew => {
-                    if let Err(outcome) = work.close().await {
-                        break (outcome, Fate::Written);
-                    }
-                    case.note = work.note.take();
-                    return false;
-                }
+                Turn::End(ending) => break ending,
             }
         };
-        let outcome = work.end(outcome, fate).await;
-        case.note = work.note.take();
-        case.was_deletion_sent |= work.was_deletion_sent;
-        if let Some(role) = work.role.take() {
+        let outcome = finish(&mut work, ending.clone(), calls).await;
+        let was_deletion_sent = matches!(work.attempt.deletion, Deletion::Confirmed | Deletion::Unclear);
+        case.note = work.attempt.note.take();
+        if ending == Ending::JudgeAnew && outcome == Outcome::nothing() {
+            return (None, was_deletion_sent);
+        }
+        if let Some(role) = work.attempt.role.take() {
             case.sighting.role = RoleState::Present(role);
         }
         if outcome == Outcome::Repaired {
-            case.previous_entry_arn = Some(before);
-            if let Ok((cluster, entry)) = examine(run, &case.sighting.at, principal.as_str()).await {
-                case.sighting.cluster = cluster.or(case.sighting.cluster.take());
-                case.sighting.entry = entry;
+            if let Some(world) = seen {
+                take_in(&mut case.sighting, world);
             }
+            case.previous_entry_arn = Some(before);
             if let RoleState::Present(role) = &case.sighting.role {
                 case.locked_out = Duration::try_from(run.now() - role.created_at).ok();
             }
-            if sent_at_first.is_some_and(|at| run.now() - at > time::Duration::hours(1)) {
+            if deletion_at_first.is_some_and(|at| run.now() - at > LONG_AGO) {
                 case.note = Some(
-                    "The deletion had been sent more than an hour before. If its owner deleted the entry on purpose \
-                     meanwhile, delete it again."
+                    "The deletion was sent more than an hour ago. If the owner deleted the entry on purpose since then, \
+                     delete it again."
                         .to_owned(),
                 );
             }
         }
-        case.outcome = outcome;
-        true
-    }
-}
-
-impl Work<'_> {
-    /// A growing pause with jitter, for what only needs time.
-    pub(super) fn pause(&mut self) -> Flow {
-        let base = 500u64 << self.tries.min(4);
-        self.tries += 1;
-        Flow::Again(Duration::from_millis(base + fastrand::u64(0..base / 2)))
-    }
-
-    /// Whether a rehearsal may have created an entry that reads do not show yet.
-    fn may_yet_show(&self) -> bool {
-        self.unclear_since.is_some_and(|since| self.crew.run.now() - since < LATE_FOR)
-    }
-
-    pub(super) fn out_of_time(&self) -> Outcome {
-        let deletion_sent = self.row.deletion_sent_at.is_some();
-        Outcome::Deferred { reason: Reason::TooLittleTime, deletion_sent }
-    }
-
-    pub(super) async fn read(&self) -> Result<Present, Fault> {
-        let run = self.crew.run;
-        let reads = futures::future::join(
-            examine(run, &self.row.cluster, self.principal.as_str()),
-            run.app.aws.get_role(self.principal.name()),
-        );
-        // What is acted on must be younger than the lease.
-        let (seen, role) = tokio::time::timeout(run.until(self.ends), reads)
-            .await
-            .map_err(|_| Fault::timed_out("read", "no answer within the lease"))?;
-        let (cluster, entry) = seen?;
-        Ok(Present { cluster, entry, role: role.of(self.principal) })
-    }
-
-    async fn step(&mut self) -> Flow {
-        let present = match self.read().await {
-            Ok(present) => present,
-            Err(fault) if fault.may_pass() => return self.pause(),
-            Err(fault) => return Self::failed(&fault.to_string()),
-        };
-        // From here on the row may hold more than what stands.
-        let is_bound = self.row.deletion_sent_at.is_some() || self.row.is_own_entry;
-        let cluster = match &present.cluster {
-            Some(cluster) if cluster.created_at == self.row.cluster_created_at => cluster.clone(),
-            // Never restored in a later cluster of the name without a person, also where our creation hit it.
-            _ if is_bound => {
-                if let Some(entry) = &present.entry
-                    && self.row.created_entry_arn.as_ref() == Some(&entry.entry.arn)
-                    && let Err(flow) = self.delete_created(&entry.entry.arn).await
-                {
-                    return flow;
-                }
-                return Flow::End(Outcome::Removed(Reason::ClusterGone), Fate::Archive);
-            }
-            _ => return Flow::Anew,
-        };
-        let present_snapshot = present.entry.as_ref().map(Examined::snapshot);
-        let mut snapshots = std::iter::once(&self.row.snapshot).chain(&present_snapshot);
-        let tagged = snapshots.find_map(|snapshot| guardrail::tags(snapshot, &cluster).err());
-        if let Some(Refusal::Hold(reason)) = tagged {
-            // Nothing was changed, and nothing will be: no repair stays open.
-            let is_untouched = present.entry.is_some_and(|it| !is_bound && it.entry.arn == self.row.access_entry_arn);
-            return Flow::End(Outcome::Held(reason), if is_untouched { Fate::Close } else { Fate::Keep });
-        }
-        if !cluster.is_workable {
-            let what = "the cluster is being created or deleted".to_owned();
-            return Flow::End(Outcome::Held(Reason::ChangedMeanwhile { what }), Fate::Keep);
-        }
-        let role = match present.role {
-            RoleState::Present(role) => self.role.insert(role).clone(),
-            RoleState::Absent if is_bound => return self.role_absent(present.entry.as_ref()).await,
-            RoleState::Absent => return Flow::Anew,
-            RoleState::Unreadable { because, .. } => return self.unreadable(&because),
-        };
-        self.row.role_absent_since = None;
-        self.unverified = None;
-        if present.entry.is_some() {
-            self.absent_since = None;
-        }
-        match (self.row.deletion_sent_at, present.entry) {
-            (None, Some(entry)) => self.before_the_deletion(&cluster, &role, &entry).await,
-            (None, None) if self.row.is_own_entry => self.creation_is_gone(),
-            (None, None) => Flow::Anew,
-            (Some(_), entry) => self.after_the_deletion(&cluster, &role, entry).await,
-        }
-    }
-
-    fn unreadable(&mut self, because: &str) -> Flow {
-        if self.tries < 5 { self.pause() } else { Self::failed(because) }
-    }
-
-    /// AWS does not do what has to be done, but may another time.
-    pub(super) fn failed(because: &str) -> Flow {
-        Flow::End(Outcome::Failed(Reason::AwsError { because: because.to_owned() }), Fate::Keep)
-    }
-
-    /// The role does not show. IAM answers eventually, so that counts only when it has not shown for a while.
-    async fn role_absent(&mut self, entry: Option<&Examined>) -> Flow {
-        let now = self.crew.run.now();
-        let since = self.row.role_absent_since.unwrap_or(now);
-        if self.row.role_absent_since.is_none() {
-            self.row.role_absent_since = Some(now);
-            if let Err(flow) = self.write().await {
-                return flow;
-            }
-        }
-        if now - since >= self.crew.run.config().settle {
-            // Ours, perhaps without all of its policies: what is put away is the whole.
-            if let Some(entry) = entry
-                && self.is_our_creation(entry)
-                && let Err(flow) = self.delete_created(&entry.entry.arn).await
-            {
-                return flow;
-            }
-            return Flow::End(Outcome::Removed(Reason::RoleGone), Fate::Archive);
-        }
-        self.pause()
-    }
-
-    /// Writes the row, still ours.
-    pub(super) async fn write(&mut self) -> Result<(), Flow> {
-        let deletion_sent = self.row.deletion_sent_at.is_some();
-        let ledger = self.crew.run.ledger();
-        ledger
-            .write(&mut self.row)
-            .await
-            .map_err(|problem| Flow::End(Outcome::Deferred { reason: problem.reason(), deletion_sent }, Fate::Written))
-    }
-
-    /// Closes the row: back to what was recorded or archived of the entry before, or away.
-    async fn close(&mut self) -> Result<(), Outcome> {
-        let ledger = self.crew.run.ledger();
-        let closed = if self.row.is_own_entry {
-            self.row.give_back();
-            ledger.write(&mut self.row).await
-        } else {
-            ledger.close(&mut self.row, self.crew.run.now()).await
-        };
-        closed.map_err(|problem| Outcome::deferred(problem.reason()))
-    }
-
-    /// The row is no longer needed; what had been put away before it was opened is put back.
-    async fn let_go(&mut self) -> Result<(), NotWritten> {
-        let archived = self.row.archive_below(self.crew.run.now());
-        self.crew.run.ledger().replace(&mut self.row, archived).await
-    }
-
-    /// Leaves the row as its fate has it.
-    async fn end(&mut self, outcome: Outcome, fate: Fate) -> Outcome {
-        let run = self.crew.run;
-        if let Some(arn) = self.unverified.take()
-            && !matches!(outcome, Outcome::Repaired)
-        {
-            // Perhaps bound to a role that nobody permitted; the row keeps the entry.
-            if self.delete_created(&arn).await.is_err() {
-                self.note = Some(format!("{arn} was created while the role could not be read; look at it."));
-            }
-        }
-        if let Outcome::Failed(Reason::RecreationRefused { by }) = &outcome
-            && !self.row.is_restore
-        {
-            // A person's restore follows no deletion of ours; it must not stop the others.
-            self.crew.halted.store(true, Ordering::SeqCst);
-            if let Err(NotWritten::Unavailable(because)) = run.ledger().trip(&self.row, by, run.now()).await {
-                self.note = Some(format!("The breaker could not be written ({because})."));
-            }
-        }
-        match fate {
-            Fate::Written => outcome,
-            Fate::Close => self.close().await.err().unwrap_or(outcome),
-            Fate::Forget => match self.let_go().await {
-                Ok(()) => outcome,
-                Err(problem) => Outcome::deferred(problem.reason()),
-            },
-            // Put back where the person took it from, as long as nothing can have come of it.
-            Fate::Keep if self.row.is_restore && !self.row.may_have_created() && !outcome.is_incomplete() => {
-                self.row.archive(Reason::RoleDeleted.label(), run.now());
-                let _ = self.write().await;
-                outcome
-            }
-            Fate::Keep => {
-                self.row.give_back();
-                // Not given back, the lease ends by itself.
-                let _ = self.write().await;
-                outcome
-            }
-            Fate::Archive => {
-                let because = outcome.reason().map_or("", Reason::label);
-                self.row.archive(because, run.now());
-                debug_assert_eq!(self.row.state, State::Archived, "archived rows are a person's");
-                match self.write().await {
-                    Err(Flow::End(outcome, _)) => outcome,
-                    _ => outcome,
-                }
-            }
-        }
+        (Some(outcome), was_deletion_sent)
     }
 }

@@ -3,109 +3,111 @@
 //! A removal cannot be rehearsed, so what could not be created again is never removed; and the role has to stay away
 //! for `SETTLE_SECONDS`, by reads made after the entry was read.
 
-use super::Case;
-use super::crew::{Crew, Wait, held};
-use std::sync::atomic::Ordering;
-
+use super::calls::{Calls as _, examined};
+use super::reconciler::{Reconciler, Wait, held};
 use crate::aws::fault::FaultKind;
-use crate::discovery::{Examined, Sighting};
-use crate::guardrail::{self, Refusal};
-use crate::ledger::{Row, State};
+use crate::case::Case;
+use crate::guardrail::{self, Refusal, RemovalPermit};
 use crate::model::{Cluster, RoleArn, RoleState};
 use crate::outcome::{Outcome, Reason};
+use crate::row::{Archived, Row, State};
+use crate::sighting::{Examined, Sighting};
 
-impl Crew<'_> {
-    /// Archives and deletes an orphaned entry; `false` asks to judge anew.
-    pub(super) async fn remove(&self, case: &mut Case, principal: &RoleArn) -> bool {
+impl Reconciler<'_> {
+    /// Archives and deletes an orphaned entry; `None` asks to read and judge again.
+    pub(super) async fn remove(&self, case: &mut Case, principal: &RoleArn) -> Option<Outcome> {
         let run = self.run;
         let before = case.sighting.clone();
-        let (Some(cluster), Some(examined)) = (&before.cluster, &before.entry) else { return true };
-        match guardrail::review_removal(run.config(), principal, &examined.snapshot(), cluster) {
-            Ok(()) => {}
-            Err(Refusal::Observed) => {
-                case.outcome = Outcome::WouldRemove;
-                return true;
-            }
-            Err(refusal) => {
-                case.outcome = held(refusal);
-                return true;
-            }
+        let (Some(cluster), Some(examined)) = (&before.cluster, &before.entry) else {
+            return Some(case.outcome.clone());
+        };
+        let permit = match guardrail::review_removal(run.config(), principal, &examined.snapshot(), cluster) {
+            Ok(permit) => permit,
+            Err(Refusal::Observed) => return Some(Outcome::WouldRemove),
+            Err(refusal) => return Some(held(refusal)),
+        };
+        let place = match self.begin() {
+            Ok(place) => place,
+            Err(outcome) => return Some(outcome),
+        };
+        let outcome = Box::pin(self.archive_and_delete(&permit, principal, &before, examined, cluster)).await;
+        if matches!(outcome, Some(Outcome::Removed(_) | Outcome::Failed(_))) {
+            place.use_up();
         }
-        if let Some(outcome) = self.may_not_begin() {
-            case.outcome = outcome;
-            return true;
-        }
-        let is_done = Box::pin(self.archive_and_delete(case, principal, &before, examined, cluster)).await;
-        if !matches!(case.outcome, Outcome::Removed(_) | Outcome::Failed(_)) {
-            self.begun.fetch_sub(1, Ordering::SeqCst);
-        }
-        is_done
+        outcome
     }
 
     async fn archive_and_delete(
         &self,
-        case: &mut Case,
+        permit: &RemovalPermit,
         principal: &RoleArn,
         before: &Sighting,
-        examined: &Examined,
+        entry: &Examined,
         cluster: &Cluster,
-    ) -> bool {
+    ) -> Option<Outcome> {
         let run = self.run;
         // IAM answers eventually: one "no such role" may be a replica that lags.
         if let Wait::TooLong(_) = self.wait_for(before.role_read_at + run.config().settle, run.now()).await {
-            case.outcome = Outcome::deferred(Reason::TooLittleTime);
-            return true;
+            return Some(Outcome::deferred(Reason::TooLittleTime));
         }
         let mut sighting = before.clone();
         if let Err(outcome) = Box::pin(self.refresh(&mut sighting, principal)).await {
-            case.outcome = outcome;
-            return true;
+            return Some(outcome);
         }
         if !is_unchanged(before, &sighting) {
-            return false;
+            return None;
         }
-        let snapshot = examined.snapshot();
-        let mut row = Row::recorded(principal, &before.at, cluster.created_at, &examined.entry.arn, snapshot);
-        row.version = sighting.row.version();
-        let was_archived = sighting.row.row().is_some_and(|there| {
-            there.state == State::Archived
-                && there.access_entry_arn == examined.entry.arn
-                && there.deletion_sent_at.is_some()
+        let there = sighting.row.row();
+        let was_sent_before = there
+            .and_then(|row| row.archived())
+            .is_some_and(|archived| archived.entry_arn == entry.entry.arn && archived.removal.is_some());
+        let archived = Archived::of_removal(
+            &entry.snapshot(),
+            &entry.entry.arn,
+            cluster.created_at,
+            there,
+            Reason::RoleDeleted.label(),
+            &run.owner,
+            run.now(),
+        );
+        let state = State::Archived(Box::new(archived));
+        let mut row = Row::new(principal, &before.at, sighting.row.version(), state);
+        let live = self.live(principal, before);
+        // Beside the write, that it is still the same cluster; after it, the entry and the role once more, in a turn of
+        // their own.
+        let (written, now) = futures::future::join(run.ledger().write(&mut row), live.cluster()).await;
+        if let Err(problem) = written {
+            return Some(Outcome::deferred(problem.reason()));
+        }
+        let kind = entry.entry.kind.clone();
+        let (seen, role) = futures::future::join(examined(&live, &kind), live.role()).await;
+        let is_same_cluster = now.as_ref().is_ok_and(|now| {
+            now.as_ref().is_some_and(|now| now.created_at == cluster.created_at && now.tags == cluster.tags)
         });
-        let archived = sighting.row.row().filter(|there| there.state == State::Archived);
-        row.superseded = archived.map(|there| Box::new(there.clone()));
-        let before_it = archived.cloned();
-        if let Some(there) = sighting.row.row() {
-            row.role_id = there.role_id.clone();
-            row.verified_at = there.verified_at;
+        let is_same = is_same_cluster && seen.as_ref().is_ok_and(|seen| seen.as_ref() == Some(entry));
+        if !is_same || role != RoleState::Absent {
+            let _ = self.give_up(&row, there).await;
+            let fault = now.err().or(seen.err());
+            return fault.map(|fault| Outcome::Failed(Reason::AwsError { because: fault.to_string() }));
         }
-        row.archive(Reason::RoleDeleted.label(), run.now());
-        row.deletion_sent_at = Some(run.now());
-        // Tells this row from one that another invocation writes at the same moment: only its own may it forget.
-        row.lease_owner = Some(run.owner.clone());
-        if let Err(problem) = run.ledger().write(&mut row).await {
-            case.outcome = Outcome::deferred(problem.reason());
-            return true;
-        }
-        // Read once more: the role must be absent after the entry was last seen.
-        let role = run.app.aws.get_role(principal.name()).await;
-        if role.of(principal) != RoleState::Absent {
-            let before_it = before_it.map(|before| Row { version: row.version, ..before });
-            let _ = run.ledger().replace(&mut row, before_it).await;
-            return false;
-        }
-        case.outcome = match run.eks(&before.at.region).delete_access_entry(&before.at.name, principal.as_str()).await {
+        Some(match run.eks(&before.at.region).remove_access_entry(permit).await {
             Ok(()) => Outcome::Removed(Reason::RoleDeleted),
             // Our own deletion of an earlier try has arrived.
-            Err(fault) if fault.kind == FaultKind::NotFound && was_archived => Outcome::Removed(Reason::RoleDeleted),
+            Err(fault) if fault.kind == FaultKind::NotFound && was_sent_before => Outcome::Removed(Reason::RoleDeleted),
             Err(fault) if fault.kind == FaultKind::NotFound => {
-                let before_it = before_it.map(|before| Row { version: row.version, ..before });
-                let _ = run.ledger().replace(&mut row, before_it).await;
+                let _ = self.give_up(&row, there.filter(|row| row.archived().is_some())).await;
                 Outcome::None(Some(Reason::DeletedByOwner))
             }
             Err(fault) => Outcome::Failed(Reason::AwsError { because: fault.to_string() }),
-        };
-        true
+        })
+    }
+
+    /// Nothing is deleted: the ledger says again what it said before.
+    async fn give_up(&self, row: &Row, before: Option<&Row>) -> Result<(), crate::row::NotWritten> {
+        match before {
+            Some(before) => self.run.ledger().write(&mut Row { version: row.version, ..before.clone() }).await,
+            None => self.run.ledger().forget(row).await,
+        }
     }
 }
 

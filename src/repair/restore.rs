@@ -1,73 +1,68 @@
-//! Restoring: what was put away, or never came back, is created at a person's word for the role ID that he names.
+//! Restoring: an archived entry, or one whose repair is not finished, is created because a person asked for it, for the
+//! role ID that they named.
 
-use super::Case;
-use super::crew::{Crew, held, open};
-use crate::guardrail::Asked;
-use crate::ledger::State;
+use super::reconciler::{Reconciler, held, state_of};
+use crate::case::Case;
 use crate::model::{RoleArn, RoleId, RoleState};
 use crate::outcome::{Outcome, Reason};
+use crate::row::{Before, Permitted, Phase, Repair, State, Target};
 
-impl Crew<'_> {
-    /// Creates a missing entry from the ledger, at a person's word.
-    pub(super) async fn restore(&self, case: &mut Case, principal: &RoleArn, role_id: &RoleId) -> bool {
+impl Reconciler<'_> {
+    /// Creates a missing entry from the ledger; `None` asks to read and judge again.
+    pub(super) async fn restore(&self, case: &mut Case, principal: &RoleArn, role_id: &RoleId) -> Option<Outcome> {
         let run = self.run;
         if case.sighting.entry.is_some() && case.sighting.row.open().is_none() {
             case.note = Some("There is an entry; nothing was restored. If it is stale, approve its repair.".to_owned());
-            case.outcome = Outcome::nothing();
-            return true;
+            return Some(Outcome::nothing());
         }
         if let RoleState::Unreadable { because, may_pass } = &case.sighting.role {
-            case.outcome =
-                Outcome::None(Some(Reason::RoleUnreadable { because: because.clone(), may_pass: *may_pass }));
-            return true;
+            return Some(Outcome::None(Some(Reason::RoleUnreadable { because: because.clone(), may_pass: *may_pass })));
         }
-        let row = case.sighting.row.row().filter(|row| row.state != State::Recorded).cloned();
-        let (Some(mut row), Some(cluster), RoleState::Present(role)) =
-            (row, case.sighting.cluster.clone(), case.sighting.role.clone())
+        let state = state_of(&case.sighting).filter(|state| !matches!(state, State::Recorded(_)));
+        let (Some(state), Some(cluster), RoleState::Present(role)) =
+            (state.cloned(), case.sighting.cluster.clone(), case.sighting.role.clone())
         else {
             case.note =
                 Some("There is no archived or unfinished row, no cluster or no role to restore it for.".to_owned());
-            case.outcome = Outcome::nothing();
-            return true;
+            return Some(Outcome::nothing());
         };
-        if row.state == State::Repairing && row.is_leased_to_other(&run.owner, run.now()) {
-            case.outcome = Outcome::Deferred { reason: Reason::LeaseTaken, deletion_sent: true };
-            return true;
-        }
-        let asked = Asked::ByApprover { role_id: role_id.clone() };
-        let permit = match self.review_for(principal, &row.snapshot, &cluster, &role, &asked) {
+        let mut repair = match state {
+            State::Repairing(repair) if repair.is_leased_to_other(&run.owner, run.now()) => {
+                return Some(Outcome::Deferred {
+                    reason: Reason::LeaseTaken,
+                    deletion_sent: repair.may_have_deleted(),
+                });
+            }
+            State::Repairing(repair) => *repair,
+            State::Archived(archived) => Repair {
+                wanted: archived.wanted.clone(),
+                cluster_created_at: cluster.created_at,
+                permitted: Permitted { role_id: role_id.clone(), grounds: String::new() },
+                target: Target::None(archived.entry_arn.clone()),
+                before: Before::Restore(Some(archived)),
+                phase: Phase::DeletionSent { at: run.now() },
+                role_absent_since: None,
+                lease: None,
+            },
+            State::Recorded(_) => return Some(Outcome::nothing()),
+        };
+        let permit = match self.review_for(principal, &repair.wanted, &cluster, &role) {
             Ok(permit) => permit,
-            Err(refusal) => {
-                case.outcome = held(refusal);
-                return true;
-            }
+            Err(refusal) => return Some(held(refusal)),
         };
-        if row.state == State::Archived {
-            row.forget_progress();
-            row.is_restore = true;
-            row.is_own_entry = false;
-            row.cluster_created_at = cluster.created_at;
-            row.archived_at = None;
-            row.archived_because = None;
-            row.expires_at = None;
-        }
-        if case.sighting.entry.is_none() {
+        repair.permitted = Permitted { role_id: permit.role_id().clone(), grounds: permit.grounds().to_owned() };
+        if repair.phase == Phase::Opened && case.sighting.entry.is_none() {
             // There is nothing to rehearse against, and nothing to delete.
-            row.deletion_sent_at.get_or_insert(run.now());
+            repair.target = Target::None(repair.target.arn().to_owned());
+            repair.before = Before::Restore(None);
+            repair.phase = Phase::DeletionSent { at: run.now() };
         }
-        row.role_absent_since = None;
-        open(&mut row, &permit);
-        let ends = match self.take(&mut row, true).await {
-            Ok(ends) => ends,
-            Err(outcome) => {
-                case.outcome = outcome;
-                return true;
-            }
-        };
-        let ended = Box::pin(self.converge(case, principal, row, ends, None)).await;
-        if case.outcome == Outcome::Repaired {
-            case.outcome = Outcome::Restored;
+        repair.role_absent_since = None;
+        let deletion_sent = repair.may_have_deleted();
+        match Box::pin(self.take(case, principal, repair, permit)).await? {
+            Ok(Outcome::Repaired) => Some(Outcome::Restored),
+            Ok(outcome) => Some(outcome),
+            Err(problem) => Some(Outcome::Deferred { reason: problem.reason(), deletion_sent }),
         }
-        ended
     }
 }

@@ -5,10 +5,10 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::case::Case;
 use crate::event::Invocation;
 use crate::model::{RoleArn, RoleState, Snapshot};
 use crate::outcome::{Outcome, Reason};
-use crate::repair::Case;
 
 /// The remedy of a case; `None` where nobody has to do anything.
 pub(super) fn of(case: &Case, invocation: &Invocation) -> Option<String> {
@@ -62,7 +62,7 @@ fn by_hand(case: &Case) -> Option<String> {
     let sighting = &case.sighting;
     let principal = RoleArn::parse(&sighting.principal_arn)?;
     // Of an unfinished repair the row has it all; the entry may be our own, without all of its policies.
-    let of_repair = sighting.row.open().map(|row| row.snapshot.clone());
+    let of_repair = sighting.row.open().map(|row| row.snapshot().clone());
     let snapshot = of_repair.or_else(|| sighting.snapshot())?;
     let entry = || {
         let mut members = Map::new();

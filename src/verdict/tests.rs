@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
 
 use super::*;
-use crate::discovery::Examined;
-use crate::ledger::Row;
 use crate::model::{Cluster, ClusterRef, EntryType, Region, RoleArn, RoleId};
+use crate::row::{Recorded, Row, SeenGood};
+use crate::sighting::Examined;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/node";
 const ENTRY: &str = "arn:aws:eks:eu-west-1:111122223333:access-entry/prod/role/111122223333/node/1";
@@ -60,9 +60,13 @@ fn sighting(principal: &str, entry_created: OffsetDateTime, role_created: Offset
 fn recorded(sighting: &mut Sighting, id: &str, entry_arn: &str, cluster_created: OffsetDateTime) {
     let snapshot = sighting.snapshot().unwrap();
     let role = RoleArn::parse(ROLE).unwrap();
-    let row = Row::recorded(&role, &sighting.at, cluster_created, entry_arn, snapshot.clone());
-    let row = Row { version: 1, ..row.verified(entry_arn, snapshot, RoleId(id.to_owned()), at(0)) };
-    sighting.row = RowRead::Row(Box::new(row));
+    let state = State::Recorded(Box::new(Recorded {
+        entry_arn: entry_arn.to_owned(),
+        cluster_created_at: cluster_created,
+        snapshot,
+        good: Some(SeenGood { role_id: RoleId(id.to_owned()), verified_at: Some(at(0)) }),
+    }));
+    sighting.row = RowRead::Row(Box::new(Row::new(&role, &sighting.at, 1, state)));
 }
 
 #[test]

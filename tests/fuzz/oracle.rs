@@ -8,10 +8,9 @@ use access_entry_guard::config::Config;
 use access_entry_guard::event::{
     BatchContent, Command, Invocation, RoleChange, RoleEvent, Trigger, authorize, classify,
 };
-use access_entry_guard::ledger::row::Row;
-use access_entry_guard::ledger::{RowRead, State};
 use access_entry_guard::model::{EntryType, Home, RoleArn};
 use access_entry_guard::pattern::{CreatorPattern, Patterns};
+use access_entry_guard::row::{Phase, Row, RowRead};
 use access_entry_guard::trust;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -229,17 +228,19 @@ pub fn row(data: &[u8]) -> bool {
     assert_eq!(read, Row::read(item.clone(), &home(), NOW), "the same row is read the same way");
     match read {
         RowRead::Row(row) => {
-            let role = RoleArn::parse(&row.principal_arn).expect("a role");
+            let role = &row.principal;
             assert!(role.is_of(&home()) && !role.is_service_linked());
             let of_this_cluster =
                 format!("arn:aws:eks:{}:{ACCOUNT}:access-entry/{}/", row.cluster.region, row.cluster.name);
-            assert!(row.access_entry_arn.starts_with(&of_this_cluster));
-            assert!(row.created_entry_arn.as_ref().is_none_or(|arn| arn.starts_with(&of_this_cluster)));
-            if row.state == State::Repairing {
-                assert!(row.permitted_role_id.is_some() && row.grounds.is_some());
+            assert!(row.entry_arn().starts_with(&of_this_cluster));
+            if let Some(Phase::Created { arn, .. }) = row.repair().map(|repair| &repair.phase) {
+                assert!(arn.starts_with(&of_this_cluster));
             }
             let again = Row::read(row.to_item(), &home(), NOW);
             assert_eq!(again, RowRead::Row(row), "a row that is written is the row that was read");
+        }
+        RowRead::Unfit(row, problem) => {
+            assert!(item["state"] == "repairing" && row.archived().is_some() && !problem.is_empty());
         }
         RowRead::Expired(_) => assert_eq!(item["state"], "archived"),
         RowRead::Invalid(problem) => assert!(!problem.is_empty()),

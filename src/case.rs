@@ -1,0 +1,90 @@
+//! One entry on its way through an invocation, and what the invocation may do.
+
+use std::time::Duration;
+
+use crate::event::Creator;
+use crate::guardrail::{self, Refusal};
+use crate::model::RoleId;
+use crate::outcome::{Outcome, Reason};
+use crate::sighting::Sighting;
+use crate::verdict::Verdict;
+
+/// One entry on its way through an invocation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// What is known.
+    pub sighting: Sighting,
+    /// What that means.
+    pub verdict: Verdict,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The role ID that the ledger had recorded, if it is another than the present.
+    pub previous_role_id: Option<RoleId>,
+    /// The entry's ARN before the repair.
+    pub previous_entry_arn: Option<String>,
+    /// From the role's creation to the repair.
+    pub locked_out: Option<Duration>,
+    /// More for a person.
+    pub note: Option<String>,
+}
+
+impl Case {
+    /// A judged sighting, with nothing done yet.
+    #[must_use]
+    pub fn new(sighting: Sighting, verdict: Verdict) -> Self {
+        let present = sighting.role.role().map(|role| &role.id);
+        let recorded = sighting.row.row().and_then(|row| row.last_good()).map(|good| good.role_id.clone());
+        let previous = recorded.filter(|id| Some(id) != present);
+        Self {
+            sighting,
+            verdict,
+            outcome: Outcome::nothing(),
+            previous_role_id: previous,
+            previous_entry_arn: None,
+            locked_out: None,
+            note: None,
+        }
+    }
+
+    /// Of a held entry: which service stops working with it.
+    pub fn name_who_waits(&mut self) {
+        if !matches!(self.outcome, Outcome::Held(_)) {
+            return;
+        }
+        let snapshot = self.sighting.snapshot();
+        if let Some(services) = snapshot.and_then(|it| guardrail::services_that_use(&it.access_policies)) {
+            self.note = Some(self.note.take().map_or_else(|| services.clone(), |note| format!("{note} {services}")));
+        }
+    }
+
+    /// The ignore tag, if entry or cluster has it.
+    #[must_use]
+    pub fn ignore_tag(&self) -> Option<Reason> {
+        match guardrail::tags(&self.sighting.snapshot()?, self.sighting.cluster.as_ref()?) {
+            Err(Refusal::Hold(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+/// What the invocation may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// Look only.
+    Check,
+    /// Repair and remove, as the guardrails allow; creators that events told of, with the IDs of their roles.
+    Act {
+        /// Believable creators.
+        creators: Vec<(Creator, RoleId)>,
+    },
+    /// A person approved this role ID.
+    Approve {
+        /// The ID that the person looked at.
+        role_id: RoleId,
+    },
+    /// A person asks for the entry of the ledger, for this role ID.
+    Restore {
+        /// The ID that the person looked at.
+        role_id: RoleId,
+    },
+}

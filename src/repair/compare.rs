@@ -1,0 +1,51 @@
+//! Is it still the entry, the role and the permission that the row was opened for? Asked by the decision, and once more by
+//! the deletion directly before it is sent.
+
+use super::step::{Attempt, Origin, Rules};
+use crate::guardrail::Refusal;
+use crate::model::{Cluster, Role};
+use crate::outcome::Reason;
+use crate::row::{Before, Repair};
+use crate::sighting::Examined;
+use crate::verdict::is_older;
+
+/// Why the guardrails no longer let a row that this invocation opened go on, if so: a trust policy or a tag may have
+/// changed since. A row that an earlier invocation opened has its permit in the ledger.
+pub(super) fn review_again(
+    repair: &Repair,
+    attempt: &Attempt,
+    rules: &Rules<'_>,
+    cluster: &Cluster,
+    role: &Role,
+) -> Option<Reason> {
+    if attempt.origin == Origin::Continued {
+        return None;
+    }
+    match (rules.review)(&repair.wanted, cluster, role) {
+        Err(Refusal::Hold(reason)) => Some(reason),
+        Ok(_) | Err(Refusal::Observed) => None,
+    }
+}
+
+/// Whether role and entry are those that the row was opened for.
+pub(super) fn is_as_it_was(repair: &Repair, rules: &Rules<'_>, role: &Role, entry: &Examined) -> bool {
+    let recorded = match &repair.before {
+        Before::Recorded(good) => Some(&good.role_id),
+        _ => None,
+    };
+    let is_stale = is_older(&entry.entry, role.created_at) || recorded.is_some_and(|id| *id != role.id);
+    role.id == repair.permitted.role_id
+        && entry.entry.arn == repair.target.arn()
+        && is_stale
+        && is_as_wanted(repair, rules, entry)
+}
+
+/// Whether the entry is as the row has it; our own creation may still lack policies.
+pub(super) fn is_as_wanted(repair: &Repair, rules: &Rules<'_>, entry: &Examined) -> bool {
+    let present = entry.snapshot();
+    if repair.is_of_ours() {
+        present.is_recreation_of(&repair.wanted, rules.principal)
+    } else {
+        present == repair.wanted
+    }
+}

@@ -1,0 +1,311 @@
+//! What is the next step of a repair? Pure: row, world and what was observed so far in, one [`Step`] out.
+//!
+//! The order of the questions is the order of the rules: is it the same cluster, may the entry be touched, is the role
+//! there, and then, by phase, what stands in the entry's place. Nothing is created for another role ID than the permitted
+//! one, and nothing is deleted but the target of the row and what the repair created itself.
+
+use time::{Duration, OffsetDateTime};
+
+use super::compare::{is_as_it_was, is_as_wanted, review_again};
+use super::step::{Attempt, Cause, Ending, Rehearsal, Rules, Step, World};
+use crate::guardrail::{self, Refusal};
+use crate::model::{Cluster, Role, RoleState};
+use crate::outcome::Reason;
+use crate::row::{Phase, Repair, Target};
+use crate::sighting::Examined;
+use crate::verdict::is_older;
+
+/// How many reads must contradict what we know before that counts.
+pub(super) const LATE_READS: u32 = 3;
+
+/// For how long a read may not show what was created or deleted. EKS documents no such time ("several seconds", EKS User
+/// Guide, "Create access entries").
+pub(super) const LATE_FOR: Duration = Duration::minutes(1);
+
+/// How often IAM may fail to answer.
+const UNREADABLE_ROLES: u32 = 5;
+
+/// The next step.
+pub(super) fn decide(
+    repair: &Repair,
+    world: &World,
+    attempt: &Attempt,
+    rules: &Rules<'_>,
+    now: OffsetDateTime,
+) -> Step {
+    let decision = Decision { repair, attempt, rules, now };
+    match decision.step(world) {
+        // What a rehearsal may have created must have time to show, or it would count as good later.
+        Step::End(Ending::JudgeAnew) if decision.may_yet_show() => Step::Wait(Cause::LateRead),
+        step => step,
+    }
+}
+
+struct Decision<'a> {
+    repair: &'a Repair,
+    attempt: &'a Attempt,
+    rules: &'a Rules<'a>,
+    now: OffsetDateTime,
+}
+
+impl Decision<'_> {
+    fn step(&self, world: &World) -> Step {
+        let entry = world.entry.as_ref();
+        let cluster = match &world.cluster {
+            Some(cluster) if cluster.created_at == self.repair.cluster_created_at => cluster,
+            _ if self.repair.holds_more() => return self.in_another_cluster(entry),
+            _ => return Step::End(Ending::JudgeAnew),
+        };
+        if let Some(reason) = self.untouchable(cluster, entry) {
+            return Step::End(self.held(reason, entry));
+        }
+        let role = match &world.role {
+            RoleState::Present(role) => role,
+            RoleState::Absent if self.repair.holds_more() => return self.role_absent(entry),
+            RoleState::Absent => return Step::End(Ending::JudgeAnew),
+            RoleState::Unreadable { because, .. } => return self.role_unreadable(because),
+        };
+        match (&self.repair.phase, entry) {
+            (Phase::Opened, entry) => self.before_the_deletion(cluster, role, entry),
+            (Phase::Created { at, .. }, None) => self.creation_is_gone(cluster, role, *at),
+            (Phase::DeletionSent { .. } | Phase::CreationSent { .. }, None) if self.is_permitted(role) => Step::Create,
+            (Phase::DeletionSent { .. } | Phase::CreationSent { .. }, None) => self.permit_anew(cluster, role, None),
+            (_, Some(entry)) => self.after_the_deletion(cluster, role, entry),
+        }
+    }
+
+    /// A later cluster of the name, or none: nothing is brought back there without a person.
+    fn in_another_cluster(&self, entry: Option<&Examined>) -> Step {
+        match (&self.repair.phase, entry) {
+            (Phase::Created { arn, .. }, Some(entry)) if entry.entry.arn == *arn => Step::Withdraw(arn.clone()),
+            // Our creation hit the later cluster and does not show there yet.
+            (Phase::Created { .. }, None) if self.attempt.creation.is_some() && self.is_read_rarely() => {
+                Step::Wait(Cause::LateRead)
+            }
+            _ => Step::End(Ending::ClusterGone),
+        }
+    }
+
+    /// Why neither entry nor cluster may be changed at the moment, if so.
+    fn untouchable(&self, cluster: &Cluster, entry: Option<&Examined>) -> Option<Reason> {
+        let present = entry.map(Examined::snapshot);
+        let mut snapshots = std::iter::once(&self.repair.wanted).chain(&present);
+        if let Some(Refusal::Hold(reason)) = snapshots.find_map(|snapshot| guardrail::tags(snapshot, cluster).err()) {
+            return Some(reason);
+        }
+        let what = "the cluster is being created or deleted".to_owned();
+        (!cluster.is_workable).then_some(Reason::ChangedMeanwhile { what })
+    }
+
+    /// Held: a row is closed if nothing was changed, and nothing will be.
+    fn held(&self, reason: Reason, entry: Option<&Examined>) -> Ending {
+        let stands = entry.is_some_and(|entry| entry.entry.arn == self.repair.target.arn());
+        if stands && !self.repair.holds_more() { Ending::HeldClosed(reason) } else { Ending::HeldOpen(reason) }
+    }
+
+    fn role_unreadable(&self, because: &str) -> Step {
+        if self.attempt.waited(Cause::RoleUnreadable) < UNREADABLE_ROLES {
+            return Step::Wait(Cause::RoleUnreadable);
+        }
+        Step::End(Ending::Failed(because.to_owned()))
+    }
+
+    /// IAM answers eventually, so an absent role counts only after it has been absent for a while.
+    fn role_absent(&self, entry: Option<&Examined>) -> Step {
+        let Some(since) = self.repair.role_absent_since else { return Step::NoteAbsentRole };
+        if self.now - since < self.rules.settle {
+            return Step::Wait(Cause::RoleAbsent);
+        }
+        match entry {
+            // Ours, perhaps without all of its policies: the archive has the whole.
+            Some(entry) if self.is_ours(entry) => Step::Withdraw(entry.entry.arn.clone()),
+            _ => Step::End(Ending::RoleGone),
+        }
+    }
+
+    fn before_the_deletion(&self, cluster: &Cluster, role: &Role, entry: Option<&Examined>) -> Step {
+        match &self.attempt.rehearsal {
+            Rehearsal::Withdrawn => return Step::End(Ending::DeletedByOwner),
+            Rehearsal::Made(made) => return self.rehearsal_made(made, entry),
+            Rehearsal::NotYet | Rehearsal::Passed => {}
+        }
+        let Some(entry) = entry else {
+            return match (self.repair.is_of_ours(), self.may_be_late()) {
+                (true, true) => Step::Wait(Cause::LateRead),
+                (true, false) => Step::End(Ending::OursDeletedByOwner),
+                (false, _) => Step::End(Ending::JudgeAnew),
+            };
+        };
+        if !is_as_it_was(self.repair, self.rules, role, entry) {
+            return self.changed_before_the_deletion(cluster, role, entry);
+        }
+        if let Some(reason) = review_again(self.repair, self.attempt, self.rules, cluster, role) {
+            return Step::End(Ending::HeldClosed(reason));
+        }
+        match self.attempt.rehearsal {
+            Rehearsal::Passed => Step::Delete,
+            _ => Step::Rehearse,
+        }
+    }
+
+    /// The rehearsal created an entry, since the owner had deleted theirs. It must go, or never be called good.
+    fn rehearsal_made(&self, made: &str, entry: Option<&Examined>) -> Step {
+        match entry {
+            Some(entry) if entry.entry.arn == *made => Step::Withdraw(made.to_owned()),
+            Some(entry) if entry.entry.arn != self.repair.target.arn() => Step::End(Ending::JudgeAnew),
+            _ if self.may_be_late() => Step::Wait(Cause::LateRead),
+            _ => Step::End(Ending::PerhapsRevived(made.to_owned())),
+        }
+    }
+
+    /// Entry or role is not what the row was opened for.
+    fn changed_before_the_deletion(&self, cluster: &Cluster, role: &Role, entry: &Examined) -> Step {
+        if entry.entry.arn != self.repair.target.arn() {
+            return self.replaced_before_the_deletion(entry);
+        }
+        if !self.repair.is_of_ours() {
+            return Step::End(Ending::JudgeAnew);
+        }
+        // Our own creation may lack what the row has: the row stays whatever happens.
+        if !self.is_permitted(role) {
+            return self.permit_anew(cluster, role, None);
+        }
+        let what = "the entry is not as this repair had made it".to_owned();
+        Step::End(Ending::HeldOpen(Reason::ChangedMeanwhile { what }))
+    }
+
+    fn replaced_before_the_deletion(&self, entry: &Examined) -> Step {
+        if !self.attempt.associated.is_empty() {
+            return Step::TakeBack;
+        }
+        if self.repair.is_of_ours() {
+            return Step::End(self.replaced(entry));
+        }
+        let is_like_ours = entry.snapshot().is_recreation_of(&self.repair.wanted, self.rules.principal);
+        if self.attempt.unclear_since.is_some() && is_like_ours {
+            return Step::End(Ending::PerhapsRevived(entry.entry.arn.clone()));
+        }
+        Step::End(Ending::JudgeAnew)
+    }
+
+    /// EKS confirmed our creation, but the entry is not visible. Either the read is late or the owner deleted it. It is
+    /// not created again: that could restore access that the owner removed.
+    fn creation_is_gone(&self, cluster: &Cluster, role: &Role, created_at: OffsetDateTime) -> Step {
+        if self.is_read_rarely() || self.now - created_at < LATE_FOR {
+            return Step::Wait(Cause::LateRead);
+        }
+        if self.is_permitted(role) {
+            return Step::End(Ending::OursDeletedByOwner);
+        }
+        // Should it show later, it is bound to a role that nobody permitted: the row keeps its ARN.
+        self.permit_anew(cluster, role, None)
+    }
+
+    fn after_the_deletion(&self, cluster: &Cluster, role: &Role, entry: &Examined) -> Step {
+        if entry.entry.arn == self.repair.target.arn() {
+            return self.target_still_shows(cluster, role, entry);
+        }
+        if self.attempt.withdrawn.contains(&entry.entry.arn) {
+            return Step::Wait(Cause::LateRead);
+        }
+        if !self.is_ours(entry) {
+            let is_clean = self.attempt.associated.is_empty();
+            return if is_clean { Step::End(self.replaced(entry)) } else { Step::TakeBack };
+        }
+        match (self.is_permitted(role), is_older(&entry.entry, role.created_at)) {
+            // The role was recreated once more: delete this entry next, if the new ID is permitted.
+            (_, true) => self.permit_anew(cluster, role, Some(&entry.entry.arn)),
+            // Bound to a role that nobody permitted.
+            (false, false) => Step::Withdraw(entry.entry.arn.clone()),
+            (true, false) => match self.repair.wanted.policies_missing_in(&entry.policies) {
+                missing if missing.is_empty() => Step::Record,
+                missing => Step::Associate(missing),
+            },
+        }
+    }
+
+    /// The deleted entry shows: a late read, or the deletion did not arrive.
+    fn target_still_shows(&self, cluster: &Cluster, role: &Role, entry: &Examined) -> Step {
+        let deletion_at = match (&self.repair.target, &self.repair.phase) {
+            // A restore deletes nothing: the archived entry is there after all.
+            (Target::None(_), _) if self.may_be_late() => return Step::Wait(Cause::LateRead),
+            (Target::None(_), _) => return Step::End(Ending::JudgeAnew),
+            // EKS confirmed a later creation, so this is late.
+            (_, Phase::Created { .. }) => return Step::Wait(Cause::LateRead),
+            (_, phase) => phase.deletion_at().unwrap_or(self.now),
+        };
+        if !is_as_wanted(self.repair, self.rules, entry) {
+            // The owner changed it. An entry that still stands after a minute was not deleted.
+            if self.now - deletion_at < LATE_FOR {
+                return Step::Wait(Cause::LateRead);
+            }
+            if !self.repair.is_of_ours() {
+                return Step::End(Ending::JudgeAnew);
+            }
+            let what = "the entry that this repair had created was changed".to_owned();
+            return Step::End(Ending::HeldArchived(Reason::ChangedMeanwhile { what }));
+        }
+        if !self.is_permitted(role) {
+            return self.permit_anew(cluster, role, None);
+        }
+        if self.is_read_rarely() { Step::Wait(Cause::LateRead) } else { Step::Delete }
+    }
+
+    /// The role has another ID than the permitted one, or our creation is older than the role: continue for the role that
+    /// is there now, if the guardrails let it.
+    fn permit_anew(&self, cluster: &Cluster, role: &Role, ours: Option<&str>) -> Step {
+        let expected = self.repair.permitted.role_id.to_string();
+        let changed = || Reason::RoleChanged { expected, present: role.id.to_string() };
+        // A person asked for one role ID; only a person names another.
+        if self.repair.is_restore() && self.rules.is_unattended {
+            return Step::End(Ending::HeldOpen(changed()));
+        }
+        let permit = match (self.rules.review)(&self.repair.wanted, cluster, role) {
+            Ok(permit) => permit,
+            Err(Refusal::Observed) => return Step::End(Ending::HeldOpen(Reason::Observing)),
+            Err(Refusal::Hold(reason @ Reason::IgnoreTag { .. })) => return Step::End(Ending::HeldOpen(reason)),
+            Err(Refusal::Hold(_)) => return Step::End(Ending::HeldOpen(changed())),
+        };
+        if self.now < role.created_at + self.rules.settle {
+            return Step::WaitForAge(role.clone());
+        }
+        match ours {
+            Some(arn) => Step::StartOver(arn.to_owned(), permit),
+            None => Step::PermitAnew(permit),
+        }
+    }
+
+    /// Another party's entry stands: is everything in it that the row keeps?
+    fn replaced(&self, entry: &Examined) -> Ending {
+        Ending::ReplacedByOther(entry.snapshot().missing_of(&self.repair.wanted))
+    }
+
+    fn is_permitted(&self, role: &Role) -> bool {
+        role.id == self.repair.permitted.role_id
+    }
+
+    /// Whether a rehearsal may have created an entry that reads do not show yet.
+    fn may_yet_show(&self) -> bool {
+        let is_opened = self.repair.phase == Phase::Opened;
+        is_opened && self.attempt.unclear_since.is_some_and(|since| self.now - since < LATE_FOR)
+    }
+
+    /// Whether fewer than three reads contradict what we know.
+    fn is_read_rarely(&self) -> bool {
+        self.attempt.waited(Cause::LateRead) < LATE_READS
+    }
+
+    /// Whether a read that contradicts what we know may be late: fewer than three reads, or less than a minute.
+    fn may_be_late(&self) -> bool {
+        self.is_read_rarely() || self.attempt.late_since.is_none_or(|since| self.now - since < LATE_FOR)
+    }
+
+    /// Whether this entry is our creation: EKS told us its ARN, or a creation was sent and it is what we sent.
+    fn is_ours(&self, entry: &Examined) -> bool {
+        match &self.repair.phase {
+            Phase::Created { arn, .. } => *arn == entry.entry.arn,
+            Phase::CreationSent { .. } => entry.snapshot().is_recreation_of(&self.repair.wanted, self.rules.principal),
+            Phase::Opened | Phase::DeletionSent { .. } => false,
+        }
+    }
+}

@@ -135,9 +135,9 @@ impl<'a> Run<'a> {
         Ledger::new(&self.app.aws, self.app.config.ledger_table.as_deref(), &self.invocation.home)
     }
 
-    /// EKS in a Region, at this invocation's pace.
+    /// EKS in a Region, with this invocation's in-flight limit.
     #[must_use]
-    pub fn eks(&self, region: &Region) -> Arc<crate::aws::eks::Eks> {
+    pub fn eks(&self, region: &Region) -> crate::aws::eks::Eks {
         self.app.aws.eks(region, self.requests_at_once())
     }
 

@@ -1,12 +1,13 @@
 //! The EKS calls, their paging and the conversion to the model. One Region's client each, made when first needed.
 //!
-//! At most so many requests are under way in a Region at once, whatever asks for them, and they leave as fast as the
-//! Region serves them ([`Pace`]). Reads are repeated here, not by the SDK, whose budget of retries is too small for a
-//! Region that throttles a whole survey. The calls that change who may enter are sent once only: after a lost reply the
-//! SDK would repeat a deletion, and delete what somebody else created in between; `repair` decides what to repeat.
+//! Every attempt waits for its [turn](Turns). Reads are repeated here, not by the SDK, whose budget of retries is too
+//! small for a Region that throttles a whole survey. Changes of who may enter are not repeated after an unclear answer:
+//! the SDK would repeat a deletion after a lost reply, and delete what somebody else created in between; `repair` decides
+//! what to repeat. A change that was throttled was not carried out: it is sent again at once, at the Region's pace. A
+//! deletion is the exception: the caller must look at the entry again before it sends another one.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_eks::config::http::HttpResponse;
@@ -16,18 +17,19 @@ use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::primitives::DateTime;
 use aws_sdk_eks::types;
 use time::OffsetDateTime;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::fault::{Fault, FaultKind};
-use super::pace::Pace;
+use super::limiter::Answer;
+use super::turns::{Place, Priority, Turn, Turns};
 use super::{ATTEMPTS, LONGEST_WAIT};
 use crate::model::{AccessEntry, AccessPolicy, AccessScope, Cluster, ClusterRef, EntryType, Region, RoleArn, Snapshot};
 
 /// The largest page that EKS gives (EKS API Reference: `maxResults` 1 to 100).
 const PAGE: i32 = 100;
 
-/// How long a change may wait for its turn; it has not been sent then.
+/// How long a change may wait for its turns, those after a refusal included. It has not been carried out then. With
+/// [`CHANGE_TIMEOUT`] it is less than what a lease outlasts the work by.
 const TURN_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long one attempt of a change may take before its outcome counts as unknown.
@@ -39,15 +41,14 @@ const PATIENCE: Duration = Duration::from_secs(50);
 /// The first wait after an error that may pass; each more is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
-/// EKS in one Region.
-#[derive(Debug)]
+/// EKS in one Region, for one user of it.
+#[derive(Debug, Clone)]
 pub struct Eks {
     region: Region,
     client: aws_sdk_eks::Client,
-    gate: Semaphore,
-    pace: Mutex<Pace>,
-    /// Who holds it is the next to send.
-    turnstile: tokio::sync::Mutex<()>,
+    turns: Arc<Turns>,
+    most_at_once: usize,
+    priority: Priority,
 }
 
 /// What access-entry calls say of a cluster.
@@ -60,52 +61,44 @@ pub enum Entries<T> {
 }
 
 impl Eks {
-    pub(super) fn new(region: Region, config: &aws_config::SdkConfig, most_at_once: usize) -> Self {
+    pub(super) fn new(region: Region, config: &aws_config::SdkConfig) -> Self {
         let config = aws_sdk_eks::config::Builder::from(config)
             .region(aws_sdk_eks::config::Region::new(region.0.clone()))
             .retry_config(RetryConfig::disabled())
             .build();
         let client = aws_sdk_eks::Client::from_conf(config);
-        Self {
-            region,
-            client,
-            gate: Semaphore::new(most_at_once),
-            pace: Mutex::default(),
-            turnstile: tokio::sync::Mutex::default(),
-        }
+        Self { region, client, turns: Arc::new(Turns::new()), most_at_once: 1, priority: Priority::Repair }
     }
 
-    /// Waits for a turn. The gate is never closed; without a permit the call would merely go unbounded.
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        let permit = self.gate.acquire().await.ok();
-        self.slot().await;
-        permit
+    pub(super) fn with_most_at_once(&self, most_at_once: usize) -> Self {
+        Self { most_at_once, ..self.clone() }
     }
 
-    /// Lets requests leave one by one, as the Region's pace has it.
-    async fn slot(&self) {
-        let _first = self.turnstile.lock().await;
-        let next = self.with_pace(Pace::next);
-        // A timer is rounded up to the millisecond, which would slow down what need not wait.
-        if next > Instant::now() {
-            tokio::time::sleep_until(next).await;
-        }
-        self.with_pace(Pace::sent);
+    /// The same, for requests of this priority; without it they are those of a repair.
+    #[must_use]
+    pub fn at(self, priority: Priority) -> Self {
+        Self { priority, ..self }
     }
 
-    fn with_pace<T>(&self, act: impl FnOnce(&mut Pace, Instant) -> T) -> T {
-        act(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
+    async fn turn(&self, place: Place) -> Turn<'_> {
+        self.turns.turn(place, self.most_at_once).await
     }
 
-    /// What an answer says, for the pace too.
-    fn heard<T, E>(&self, operation: &'static str, answer: Result<T, SdkError<E, HttpResponse>>) -> Result<T, Fault>
+    /// What an answer means, for the limiter too. A request without an answer says nothing about the Region's limits.
+    fn heard<T, E>(
+        operation: &'static str,
+        turn: Turn<'_>,
+        answer: Result<T, SdkError<E, HttpResponse>>,
+    ) -> Result<T, Fault>
     where
         E: ProvideErrorMetadata,
     {
+        let is_answered = matches!(answer, Ok(_) | Err(SdkError::ServiceError(_)));
         let answer = answer.map_err(|error| Fault::of(operation, &error));
         match &answer {
-            Err(fault) if fault.kind == FaultKind::Throttled => self.with_pace(Pace::refused),
-            _ => self.with_pace(Pace::served),
+            Err(fault) if fault.kind == FaultKind::Throttled => turn.answered(Answer::Refused),
+            _ if is_answered => turn.answered(Answer::Served),
+            _ => drop(turn),
         }
         answer
     }
@@ -116,11 +109,12 @@ impl Eks {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata,
     {
-        let _permit = self.turn().await;
+        let place = self.turns.line_up(self.priority);
+        let mut turn = self.turn(place).await;
         let gives_up = Instant::now() + PATIENCE;
         let mut failures = 0;
         loop {
-            let fault = match self.heard(operation, Box::pin(send()).await) {
+            let fault = match Self::heard(operation, turn, Box::pin(send()).await) {
                 Err(fault) if fault.may_pass() => fault,
                 answer => return answer,
             };
@@ -132,20 +126,40 @@ impl Eks {
             if failures == ATTEMPTS || Instant::now() >= gives_up {
                 return Err(fault);
             }
-            self.slot().await;
+            turn = self.turn(place).await;
         }
     }
 
-    /// Sends a change, once. One that waits too long for its turn is given up, so that nothing is sent after its lease
-    /// has ended.
-    async fn change<T, E, F>(&self, operation: &'static str, send: impl FnOnce() -> F) -> Result<T, Fault>
+    /// Sends a change, and again while it is throttled. Every other answer, and none, is the caller's to judge. One that
+    /// waits too long for its turns is given up, so that nothing is sent after its lease has ended.
+    async fn change<T, E, F>(&self, operation: &'static str, send: impl Fn() -> F) -> Result<T, Fault>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata,
     {
-        let turn = tokio::time::timeout(TURN_TIMEOUT, self.turn()).await;
-        let _permit = turn.map_err(|_| Fault::not_sent(operation))?;
-        self.heard(operation, Box::pin(send()).await)
+        let place = self.turns.line_up(self.priority);
+        let gives_up = Instant::now() + TURN_TIMEOUT;
+        let mut refusal = None;
+        while Instant::now() < gives_up
+            && let Ok(turn) = tokio::time::timeout_at(gives_up, self.turn(place)).await
+        {
+            match Self::heard(operation, turn, Box::pin(send()).await) {
+                Err(fault) if fault.kind == FaultKind::Throttled => refusal = Some(fault),
+                answer => return answer,
+            }
+        }
+        Err(refusal.unwrap_or_else(|| Fault::not_sent(operation)))
+    }
+
+    /// Sends a change once, throttled or not.
+    async fn change_once<T, E, F>(&self, operation: &'static str, send: impl FnOnce() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata,
+    {
+        let turn = tokio::time::timeout(TURN_TIMEOUT, self.turn(self.turns.line_up(self.priority))).await;
+        let turn = turn.map_err(|_| Fault::not_sent(operation))?;
+        Self::heard(operation, turn, Box::pin(send()).await)
     }
 
     /// The names of all clusters of the Region, connected (external) ones left out: they have no access entries.
@@ -279,7 +293,7 @@ impl Eks {
     }
 
     /// Creates an entry as the snapshot has it, with less than was described: what EKS generates, and what only AWS
-    /// may set, is left out. Sent once.
+    /// may set, is left out. Sent again only if it was throttled.
     ///
     /// # Errors
     /// Any [`Fault`].
@@ -300,18 +314,18 @@ impl Eks {
             .r#type(snapshot.kind.as_str())
             .set_username(snapshot.creation_username(principal).map(str::to_owned))
             .set_kubernetes_groups((!groups.is_empty()).then(|| groups.to_vec()))
-            .set_tags((!tags.is_empty()).then(|| tags.into_iter().collect()))
-            .customize()
-            .config_override(in_time());
-        let reply = self.change(OPERATION, || request.send()).await?;
+            .set_tags((!tags.is_empty()).then(|| tags.into_iter().collect()));
+        let send = || request.clone().customize().config_override(in_time()).send();
+        let reply = self.change(OPERATION, send).await?;
         let entry = reply.access_entry.ok_or_else(|| Fault::malformed(OPERATION, "accessEntry"))?;
         entry_of(OPERATION, entry)
     }
 
-    /// Deletes an entry, and with it its associations. There is no precondition to give. Sent once.
+    /// Deletes an entry, and with it its associations. There is no precondition to give. Sent once, also if it is
+    /// throttled: look at the entry again, then send it again; no pause is needed in between.
     ///
     /// # Errors
-    /// Any [`Fault`]; "not found" where somebody else was first.
+    /// Any [`Fault`]; "not found" if somebody else was first.
     pub async fn delete_access_entry(&self, cluster: &str, principal_arn: &str) -> Result<(), Fault> {
         let request = self
             .client
@@ -320,11 +334,12 @@ impl Eks {
             .principal_arn(principal_arn)
             .customize()
             .config_override(in_time());
-        self.change("DeleteAccessEntry", || request.send()).await.map(drop)
+        self.change_once("DeleteAccessEntry", || request.send()).await.map(drop)
     }
 
     /// Associates a policy, or sets the scope of an associated one: an upsert (EKS User Guide, "Associate access
-    /// policies"). Tells whether the association is new: one that was there keeps its date.
+    /// policies"). Tells whether the association is new: one that was there keeps its date. Sent again only if it was
+    /// throttled, for no longer than it may wait for its turn: the scope must be the one that was just read.
     ///
     /// # Errors
     /// Any [`Fault`].
@@ -345,10 +360,9 @@ impl Eks {
             .cluster_name(cluster)
             .principal_arn(principal_arn)
             .policy_arn(&policy.policy_arn)
-            .access_scope(scope)
-            .customize()
-            .config_override(in_time());
-        let reply = self.change("AssociateAccessPolicy", || request.send()).await?;
+            .access_scope(scope);
+        let send = || request.clone().customize().config_override(in_time()).send();
+        let reply = self.change("AssociateAccessPolicy", send).await?;
         let policy = reply.associated_access_policy;
         Ok(policy.is_some_and(|policy| policy.associated_at.is_some() && policy.associated_at == policy.modified_at))
     }

@@ -7,6 +7,7 @@ use futures::future::join_all;
 
 use super::{BlindSpot, Examined, Scope, Subject};
 use crate::app::Run;
+use crate::aws::Priority;
 use crate::aws::eks::Entries;
 use crate::aws::fault::{Fault, FaultKind};
 use crate::model::{Cluster, ClusterRef, Region, RoleArn};
@@ -84,7 +85,7 @@ pub(super) async fn clusters_of(
     if let Some(name) = &scope.cluster {
         return Ok(vec![ClusterRef { region: region.clone(), name: name.clone() }]);
     }
-    let list = async { run.eks(region).list_clusters().await };
+    let list = async { run.eks(region).at(Priority::Survey).list_clusters().await };
     tokio::time::timeout_at(ends, list).await.unwrap_or_else(|_| Err(out_of_time()))
 }
 
@@ -93,7 +94,7 @@ pub(super) fn out_of_time() -> Fault {
 }
 
 async fn look_in_cluster(run: &Run<'_>, at: &ClusterRef, subjects: &[Subject]) -> Result<Vec<Found>, Fault> {
-    let eks = run.eks(&at.region);
+    let eks = run.eks(&at.region).at(Priority::Survey);
     let entries = if let [Subject { arn: Some(arn), .. }] = subjects {
         match eks.describe_access_entry(&at.name, arn.as_str()).await? {
             Entries::Known(entry) => entry.into_iter().collect(),

@@ -42,6 +42,9 @@ const IDLE: Duration = Duration::from_secs(5);
 /// The least rate, in requests per second.
 const SLOWEST: f64 = 1.0;
 
+/// No rate is measured as higher than this, in requests per second.
+const FASTEST: f64 = 1000.0;
+
 /// The rate at the first answer served after nothing was, in requests per second.
 const FIRST_AFTER_OUTAGE: f64 = 4.0;
 
@@ -121,7 +124,7 @@ impl Limiter {
         let Some(sent) = self.sent_at else { return now };
         let mut next = now;
         if let Some(rate) = self.rate {
-            next = next.max(sent + Duration::from_secs_f64(1.0 / rate));
+            next = next.max(sent + Duration::from_secs_f64(self.unevenness() / rate));
         }
         if let Some(silence) = self.silence
             && self.until_silence == 0
@@ -129,6 +132,14 @@ impl Limiter {
             next = next.max(sent + silence);
         }
         next
+    }
+
+    /// Requests leave at uneven distances, up to twice the mean. At even ones they can fall into step with a
+    /// competitor's, and then it is the same party that always finds the bucket empty. Multiples of the golden ratio are
+    /// spread evenly, so the mean is kept without random numbers.
+    fn unevenness(&self) -> f64 {
+        const GOLDEN_RATIO: f64 = 0.618_034;
+        2.0 * (f64::from(self.round.sent) * GOLDEN_RATIO).fract()
     }
 
     /// A request leaves.
@@ -159,7 +170,7 @@ impl Limiter {
             self.round.served += u32::from(is_served);
             let lasted = self.round.since.map_or(Duration::ZERO, |since| now - since);
             if self.round.answered >= ROUND || (self.round.answered >= SHORT_ROUND && lasted >= LONG_ROUND) {
-                self.learn(self.round, lasted.as_secs_f64().max(1e-6));
+                self.learn(self.round, lasted.as_secs_f64().max(f64::from(self.round.sent) / FASTEST));
                 self.begin_round(now);
             }
         }

@@ -192,6 +192,15 @@ fn what_others_leave_of_a_bucket_is_used_and_they_are_served_too() {
 }
 
 #[test]
+fn nobody_stays_in_step_with_a_competitor_so_that_it_goes_short() {
+    for (rate, competitor) in BUCKETS {
+        let region = Region::bucket(rate, rate).with_competitor(competitor);
+        let worst = (1..41).map(|seed| play(region, 1500, seed).competitor_refused).fold(0.0, f64::max);
+        assert!(worst <= 0.4, "{rate}/s, competitor {competitor}: {worst} of its requests refused");
+    }
+}
+
+#[test]
 fn finding_out_what_is_left_takes_four_attempts_for_five_of_the_first_requests_at_most() {
     for (rate, competitor) in BUCKETS {
         let played = mean(Region::bucket(rate, rate).with_competitor(competitor), 300);

@@ -23,7 +23,7 @@ async fn send_many(turns: &Turns, count: usize, most_at_once: usize) -> Duration
     start.elapsed()
 }
 
-/// After so many refusals in a row, one a second may leave.
+/// After so many refusals in a row, one a second may leave on average.
 async fn slow_down(turns: &Turns) {
     for _ in 0..100 {
         send(turns, Priority::Survey, 8, Answer::Refused).await;
@@ -76,12 +76,12 @@ async fn one_that_comes_while_the_first_waits_for_the_limiter_goes_before_it_if_
         Instant::now()
     };
     let restoration = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
         send(&turns, Priority::Restoration, 8, Answer::Refused).await;
         Instant::now()
     };
     let (survey, restoration) = join(survey, restoration).await;
-    assert!(survey - restoration >= Duration::from_millis(900), "{:?}", survey - restoration);
+    assert!(restoration < survey);
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,8 +135,8 @@ async fn a_request_without_an_answer_makes_room_and_teaches_nothing() {
 async fn what_one_learned_of_the_limits_another_knows() {
     let turns = Turns::new();
     slow_down(&turns).await;
-    let took = send_many(&turns, 1, 2).await;
-    assert!(took >= Duration::from_millis(900), "{took:?}");
+    let took = send_many(&turns, 4, 4).await;
+    assert!(took >= LATENCY * 10, "{took:?}");
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(send_many(&turns, 8, 8).await, LATENCY, "forgotten");
 }

@@ -79,9 +79,9 @@ impl Cloud {
 
     /// EKS refuses this share of all requests, in whatever Region, as it does while others use up its buckets.
     pub fn refuse_eks(&self, share: f64, seed: u64) {
-        let mut random = fastrand::Rng::with_seed(seed);
+        let mut state = seed;
         self.intercept(move |call, phase, _| {
-            let is_refused = call.service == Service::Eks && phase == Phase::Before && random.f64() < share;
+            let is_refused = call.service == Service::Eks && phase == Phase::Before && random(&mut state) < share;
             if is_refused { Action::Throttle } else { Action::Proceed }
         });
     }
@@ -136,6 +136,16 @@ impl Cloud {
             Denial { operation: operation.map(str::to_owned), region: region.map(str::to_owned), by_organization };
         self.with(|world| world.denials.push(denial));
     }
+}
+
+/// A number from 0 to 1, by SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators").
+#[expect(clippy::cast_precision_loss, reason = "53 bits are kept")]
+fn random(state: &mut u64) -> f64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
 }
 
 /// Another tool of the account that uses EKS; what became of its requests.

@@ -82,6 +82,9 @@ impl Turns {
     }
 
     /// Waits until the request may leave. At most `most_at_once` are in flight then, this one included.
+    ///
+    /// The first in line holds up all others until it is polled. So whoever waits must be polled until it has its turn, or
+    /// be dropped.
     pub(super) async fn turn(&self, place: Place, most_at_once: usize) -> Turn<'_> {
         let waiting = self.wait(place);
         loop {

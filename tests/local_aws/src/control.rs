@@ -82,7 +82,8 @@ async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value 
             json!({})
         }
         "refuse" => {
-            cloud.refuse_eks(command["share"].as_f64().unwrap_or_default(), command["seed"].as_u64().unwrap_or_default());
+            let (share, seed) = (command["share"].as_f64(), command["seed"].as_u64());
+            cloud.refuse_eks(share.unwrap_or_default(), seed.unwrap_or_default());
             json!({})
         }
         "cluster" => {

@@ -139,13 +139,12 @@ impl Cloud {
 }
 
 /// A number from 0 to 1, by SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators").
-#[expect(clippy::cast_precision_loss, reason = "53 bits are kept")]
 fn random(state: &mut u64) -> f64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    f64::from(u32::try_from((z ^ (z >> 31)) >> 32).unwrap()) / f64::from(u32::MAX)
 }
 
 /// Another tool of the account that uses EKS; what became of its requests.

@@ -146,7 +146,7 @@ crash-sweep: ## Cut every job at every call, with every kind of second run; the 
 fault-matrix: ## Every call of every job × seven faults × once, for ten seconds, for good; as tables
 	EVERY=1 cargo test --locked --test scenarios -- --nocapture fault_matrix::
 
-bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits']
+bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits shared']
 	cargo build --release --locked --manifest-path tests/local_aws/Cargo.toml --target-dir $(LOCAL_AWS_TARGET)
 	@$(VENV)/bin/python tests/bench/bench.py $(RELEASE_BOOTSTRAP) $(LOCAL_AWS_TARGET)/release $(TARGET)/bench $(SECTION)
 

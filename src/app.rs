@@ -173,9 +173,9 @@ impl<'a> Run<'a> {
         self.breaker.get_or_init(|| async { (self.now(), self.ledger().breaker().await) }).await;
     }
 
-    /// EKS in a Region, at this invocation's pace.
+    /// EKS in a Region, with this invocation's in-flight limit.
     #[must_use]
-    pub fn eks(&self, region: &Region) -> Arc<crate::aws::eks::Eks> {
+    pub fn eks(&self, region: &Region) -> crate::aws::eks::Eks {
         self.app.aws.eks(region, self.requests_at_once())
     }
 

@@ -9,11 +9,12 @@ pub mod dynamodb;
 pub mod eks;
 pub mod fault;
 pub mod iam;
-mod pace;
+mod limiter;
 pub mod stored;
+mod turns;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -23,6 +24,7 @@ use tokio::sync::Semaphore;
 
 use crate::model::Region;
 use eks::Eks;
+pub use turns::Priority;
 
 /// Attempts of the SDK at a read, a ledger write or a metric, at most [`LONGEST_WAIT`] apart: enough to outlast a burst
 /// of throttling, few enough to give up within an invocation.
@@ -43,7 +45,7 @@ pub struct Aws {
     dynamodb: aws_sdk_dynamodb::Client,
     cloudwatch: aws_sdk_cloudwatch::Client,
     ledger_gate: Semaphore,
-    eks: Mutex<BTreeMap<(Region, usize), Arc<Eks>>>,
+    eks: Mutex<BTreeMap<Region, Eks>>,
 }
 
 impl Aws {
@@ -77,14 +79,13 @@ impl Aws {
         }
     }
 
-    /// EKS in a Region, with at most so many requests under way at once.
+    /// EKS in a Region, for a user that has at most `most_at_once` requests in flight there. All users of a Region share
+    /// what they learn of its limits.
     #[must_use]
-    pub fn eks(&self, region: &Region, most_at_once: usize) -> Arc<Eks> {
+    pub fn eks(&self, region: &Region, most_at_once: usize) -> Eks {
         let mut clients = self.eks.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = clients
-            .entry((region.clone(), most_at_once))
-            .or_insert_with(|| Arc::new(Eks::new(region.clone(), &self.config, most_at_once)));
-        Arc::clone(client)
+        let client = clients.entry(region.clone()).or_insert_with(|| Eks::new(region.clone(), &self.config));
+        client.with_most_at_once(most_at_once)
     }
 
     /// Sends a request of a single ledger row when it is its turn. The gate is never closed; without a permit the request

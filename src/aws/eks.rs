@@ -1,51 +1,31 @@
 //! The EKS calls, their paging and the conversion to the model. One Region's client each, made when first needed.
-//!
-//! At most so many requests are under way in a Region at once, whatever asks for them, and they leave as fast as the
-//! Region serves them ([`Pace`]). Reads are repeated here, not by the SDK, whose budget of retries is too small for a
-//! Region that throttles a whole survey. The calls that change who may enter are sent once only: after a lost reply the
-//! SDK would repeat a deletion, and delete what somebody else created in between; `repair` decides what to repeat.
+//! [`sending`] tells when they are sent, and which of them again.
 
 mod changes;
+mod sending;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use aws_sdk_eks::config::http::HttpResponse;
-use aws_sdk_eks::config::retry::RetryConfig;
-use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::primitives::DateTime;
 use aws_sdk_eks::types;
 use time::OffsetDateTime;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
 
 use super::fault::{Fault, FaultKind};
-use super::pace::Pace;
-use super::{ATTEMPTS, LONGEST_WAIT};
+use super::turns::{Priority, Turns};
 use crate::model::{AccessEntry, AccessPolicy, AccessScope, Cluster, ClusterRef, EntryType, Region};
 
 /// The largest page that EKS gives (EKS API Reference: `maxResults` 1 to 100).
 const PAGE: i32 = 100;
 
-/// How long a change may wait for its turn; it has not been sent then.
-const TURN_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// How long a read is repeated, from when it was first sent.
-const PATIENCE: Duration = Duration::from_secs(50);
-
-/// The first wait after an error that may pass; each more is twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-
-/// EKS in one Region.
-#[derive(Debug)]
+/// EKS in one Region, for one user of it.
+#[derive(Debug, Clone)]
 pub struct Eks {
     region: Region,
     client: aws_sdk_eks::Client,
-    gate: Semaphore,
-    pace: Mutex<Pace>,
-    /// Who holds it is the next to send.
-    turnstile: tokio::sync::Mutex<()>,
+    turns: Arc<Turns>,
+    most_at_once: usize,
+    priority: Priority,
 }
 
 /// What access-entry calls say of a cluster.
@@ -58,94 +38,6 @@ pub enum Entries<T> {
 }
 
 impl Eks {
-    pub(super) fn new(region: Region, config: &aws_config::SdkConfig, most_at_once: usize) -> Self {
-        let config = aws_sdk_eks::config::Builder::from(config)
-            .region(aws_sdk_eks::config::Region::new(region.0.clone()))
-            .retry_config(RetryConfig::disabled())
-            .build();
-        let client = aws_sdk_eks::Client::from_conf(config);
-        Self {
-            region,
-            client,
-            gate: Semaphore::new(most_at_once),
-            pace: Mutex::default(),
-            turnstile: tokio::sync::Mutex::default(),
-        }
-    }
-
-    /// Waits for a turn. The gate is never closed; without a permit the call would merely go unbounded.
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        let permit = self.gate.acquire().await.ok();
-        self.slot().await;
-        permit
-    }
-
-    /// Lets requests leave one by one, as the Region's pace has it.
-    async fn slot(&self) {
-        let _first = self.turnstile.lock().await;
-        let next = self.with_pace(Pace::next);
-        // A timer is rounded up to the millisecond, which would slow down what need not wait.
-        if next > Instant::now() {
-            tokio::time::sleep_until(next).await;
-        }
-        self.with_pace(Pace::sent);
-    }
-
-    fn with_pace<T>(&self, act: impl FnOnce(&mut Pace, Instant) -> T) -> T {
-        act(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
-    }
-
-    /// What an answer says, for the pace too.
-    fn heard<T, E>(&self, operation: &'static str, answer: Result<T, SdkError<E, HttpResponse>>) -> Result<T, Fault>
-    where
-        E: ProvideErrorMetadata,
-    {
-        let answer = answer.map_err(|error| Fault::of(operation, &error));
-        match &answer {
-            Err(fault) if fault.kind == FaultKind::Throttled => self.with_pace(Pace::refused),
-            _ => self.with_pace(Pace::served),
-        }
-        answer
-    }
-
-    /// Sends a read, and again while it fails in a way that may pass.
-    async fn read<T, E, F>(&self, operation: &'static str, send: impl Fn() -> F) -> Result<T, Fault>
-    where
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata,
-    {
-        let _permit = self.turn().await;
-        let gives_up = Instant::now() + PATIENCE;
-        let mut failures = 0;
-        loop {
-            let fault = match self.heard(operation, Box::pin(send()).await) {
-                Err(fault) if fault.may_pass() => fault,
-                answer => return answer,
-            };
-            if fault.kind != FaultKind::Throttled {
-                failures += 1;
-                let wait = (FIRST_WAIT * (1 << failures)).min(LONGEST_WAIT).mul_f64(fastrand::f64());
-                tokio::time::sleep(wait).await;
-            }
-            if failures == ATTEMPTS || Instant::now() >= gives_up {
-                return Err(fault);
-            }
-            self.slot().await;
-        }
-    }
-
-    /// Sends a change, once. One that waits too long for its turn is given up, so that nothing is sent after its lease
-    /// has ended.
-    async fn change<T, E, F>(&self, operation: &'static str, send: impl FnOnce() -> F) -> Result<T, Fault>
-    where
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-        E: ProvideErrorMetadata,
-    {
-        let turn = tokio::time::timeout(TURN_TIMEOUT, self.turn()).await;
-        let _permit = turn.map_err(|_| Fault::not_sent(operation))?;
-        self.heard(operation, Box::pin(send()).await)
-    }
-
     /// The names of all clusters of the Region, connected (external) ones left out: they have no access entries.
     ///
     /// # Errors

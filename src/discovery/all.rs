@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use super::clusters::{clusters_of, out_of_time};
 use super::{BlindSpot, Scope, Survey, examine, examine_entry};
 use crate::app::Run;
+use crate::aws::Priority;
 use crate::aws::eks::{Eks, Entries};
 use crate::aws::fault::Fault;
 use crate::error::Error;
@@ -242,7 +243,7 @@ struct View {
 }
 
 async fn cluster(run: &Run<'_>, at: &ClusterRef, known: &Known, trust_records: bool) -> Result<View, Fault> {
-    let eks = run.eks(&at.region);
+    let eks = run.eks(&at.region).at(Priority::Survey);
     let Entries::Known(principals) = eks.list_access_entries(&at.name).await? else {
         return Ok(View::default());
     };

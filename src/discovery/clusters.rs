@@ -7,6 +7,7 @@ use futures::future::join_all;
 
 use super::{BlindSpot, Scope, Subject};
 use crate::app::Run;
+use crate::aws::Priority;
 use crate::aws::eks::Entries;
 use crate::aws::fault::{Fault, FaultKind};
 use crate::model::{Cluster, ClusterRef, Region, RoleArn};
@@ -94,7 +95,7 @@ pub(super) async fn clusters_of(
     scope: &Scope,
     ends: tokio::time::Instant,
 ) -> Result<Clusters, Fault> {
-    let eks = run.eks(region);
+    let eks = run.eks(region).at(Priority::Survey);
     let list = async {
         match &scope.cluster {
             Some(name) => Ok(eks.describe_cluster(name).await?.into_iter().map(|cluster| cluster.at).collect()),
@@ -111,7 +112,7 @@ pub(super) fn out_of_time() -> Fault {
 }
 
 async fn look_in_cluster(run: &Run<'_>, at: &ClusterRef, subjects: &[Subject]) -> Result<Vec<Found>, Fault> {
-    let eks = run.eks(&at.region);
+    let eks = run.eks(&at.region).at(Priority::Survey);
     let entries = if let [Subject { arn: Some(arn), .. }] = subjects {
         match eks.describe_access_entry(&at.name, arn.as_str()).await? {
             Entries::Known(entry) => entry.into_iter().collect(),

@@ -1,13 +1,15 @@
 //! Everything that a repair asks of AWS, one call each, behind a narrow trait: the exploration answers it from a small
 //! world in memory.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
 use super::reconciler::Reconciler;
 use super::step::World;
-use crate::aws::eks::Entries;
+use crate::aws::Priority;
+use crate::aws::eks::{Eks, Entries};
 use crate::aws::fault::{Fault, FaultKind};
 use crate::guardrail::{Association, Permit};
 use crate::model::{AccessEntry, AccessPolicy, Cluster, ClusterRef, EntryType, RoleArn, RoleState, Snapshot};
@@ -47,6 +49,8 @@ pub(super) trait Calls {
     fn ends(&self) -> OffsetDateTime;
     /// Why no deletion may be begun at this moment, if so.
     fn may_not_delete(&self) -> Option<Outcome>;
+    /// From now on the entry may be gone: the calls are urgent.
+    fn hurry(&self);
 }
 
 /// Reads cluster, entry, policies and role side by side.
@@ -86,6 +90,8 @@ pub(super) struct Live<'a> {
     pub(super) principal: &'a RoleArn,
     pub(super) cluster: ClusterRef,
     pub(super) ends: OffsetDateTime,
+    /// Whether the entry may be gone: what brings it back leaves before everything else.
+    pub(super) is_urgent: AtomicBool,
 }
 
 impl Live<'_> {
@@ -96,8 +102,10 @@ impl Live<'_> {
         tokio::time::timeout(time, read).await.unwrap_or_else(late)
     }
 
-    fn eks(&self) -> std::sync::Arc<crate::aws::eks::Eks> {
-        self.reconciler.run.eks(&self.cluster.region)
+    fn eks(&self) -> Eks {
+        let is_urgent = self.is_urgent.load(Ordering::Relaxed);
+        let priority = if is_urgent { Priority::Restoration } else { Priority::Repair };
+        self.reconciler.run.eks(&self.cluster.region).at(priority)
     }
 }
 
@@ -153,7 +161,7 @@ impl Calls for Live<'_> {
     }
 
     async fn trip(&self, row: &Row, because: &str) -> Result<(), NotWritten> {
-        self.reconciler.halted.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.reconciler.halted.store(true, Ordering::SeqCst);
         self.reconciler.run.ledger().trip(row, because, self.now()).await
     }
 
@@ -167,6 +175,10 @@ impl Calls for Live<'_> {
 
     fn ends(&self) -> OffsetDateTime {
         self.ends
+    }
+
+    fn hurry(&self) {
+        self.is_urgent.store(true, Ordering::Relaxed);
     }
 
     fn may_not_delete(&self) -> Option<Outcome> {

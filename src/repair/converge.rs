@@ -158,6 +158,9 @@ impl Reconciler<'_> {
         let before = work.repair.target.arn().to_owned();
         let deletion_at_first = work.repair.phase.deletion_at().filter(|_| work.repair.may_have_deleted());
         let mut seen = None;
+        if work.repair.phase != Phase::Opened {
+            calls.hurry();
+        }
         let ending = loop {
             if run.now() >= calls.ends() {
                 break Ending::Deferred(Reason::TooLittleTime);
@@ -166,7 +169,8 @@ impl Reconciler<'_> {
                 Turn::Go(world) => known = world,
                 Turn::Pause(pause) => {
                     let jitter = Duration::from_millis(fastrand::u64(0..LONGEST_JITTER));
-                    tokio::time::sleep((pause + jitter).min(run.until(calls.ends()))).await;
+                    let pause = if pause.is_zero() { pause } else { pause + jitter };
+                    tokio::time::sleep(pause.min(run.until(calls.ends()))).await;
                 }
                 Turn::End(ending) => break ending,
             }

@@ -7,7 +7,7 @@
 use time::{Duration, OffsetDateTime};
 
 use super::compare::{is_as_it_was, is_as_wanted, review_again};
-use super::step::{Attempt, Cause, Ending, Rehearsal, Rules, Step, World};
+use super::step::{Attempt, Cause, Deletion, Ending, Rehearsal, Rules, Step, World};
 use crate::guardrail::{self, Refusal};
 use crate::model::{Cluster, Role, RoleState};
 use crate::outcome::Reason;
@@ -248,7 +248,9 @@ impl Decision<'_> {
         if !self.is_permitted(role) {
             return self.permit_anew(cluster, role, None);
         }
-        if self.is_read_rarely() { Step::Wait(Cause::LateRead) } else { Step::Delete }
+        // A deletion that this invocation marked and that EKS did not carry out is no late read.
+        let is_sent = self.attempt.deletion != Deletion::NotSent;
+        if is_sent && self.is_read_rarely() { Step::Wait(Cause::LateRead) } else { Step::Delete }
     }
 
     /// The role has another ID than the permitted one, or our creation is older than the role: continue for the role that

@@ -187,6 +187,9 @@ fn rehearsal_failed(work: &mut Work, fault: &Fault) -> Next {
             Next::Wait(Cause::UnknownPrincipal)
         };
     }
+    if fault.kind == FaultKind::Throttled {
+        return Next::Wait(Cause::Throttled);
+    }
     if fault.may_pass() {
         let is_enough = work.attempt.waited(Cause::Rehearsal) >= REHEARSALS;
         return if is_enough { Next::End(Ending::Failed(fault.to_string())) } else { Next::Wait(Cause::Rehearsal) };
@@ -209,6 +212,7 @@ async fn withdraw(work: &mut Work, arn: &str, calls: &impl Calls) -> Next {
     match calls.delete(&work.attempt.permit).await {
         Ok(()) => {}
         Err(fault) if fault.kind == FaultKind::NotFound => {}
+        Err(fault) if fault.kind == FaultKind::Throttled => return Next::Wait(Cause::Throttled),
         Err(fault) if fault.may_pass() => return Next::Wait(Cause::Settling),
         Err(fault) => return Next::End(Ending::Failed(fault.to_string())),
     }
@@ -228,6 +232,7 @@ async fn associate(work: &mut Work, policies: &[AccessPolicy], calls: &impl Call
         match calls.associate(&work.attempt.permit, policy).await {
             Ok(()) => note_association(&mut work.attempt, policy, &[]),
             // 404: EKS does not show its own creation everywhere yet.
+            Err(fault) if fault.kind == FaultKind::Throttled => return Next::Wait(Cause::Throttled),
             Err(fault) if fault.may_pass() || fault.kind == FaultKind::NotFound => return Next::Wait(Cause::Settling),
             Err(fault) => refusal = refusal.or(Some(fault)),
         }

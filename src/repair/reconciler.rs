@@ -217,7 +217,7 @@ impl<'a> Reconciler<'a> {
     /// The calls about one entry, until the work on it ends: after two minutes, and never beyond the deadline.
     pub(super) fn live<'b>(&'b self, principal: &'b RoleArn, sighting: &Sighting) -> Live<'b> {
         let ends = self.run.deadline.min(self.run.now() + LONGEST);
-        Live { reconciler: self, principal, cluster: sighting.at.clone(), ends }
+        Live { reconciler: self, principal, cluster: sighting.at.clone(), ends, is_urgent: AtomicBool::new(false) }
     }
 
     pub(super) fn lease(&self, ends: OffsetDateTime) -> Lease {

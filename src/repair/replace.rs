@@ -26,6 +26,7 @@ pub(super) async fn delete(work: &mut Work, rules: &Rules<'_>, calls: &impl Call
     }
     if is_first {
         work.repair.phase = Phase::DeletionSent { at: calls.now() };
+        calls.hurry();
     }
     let (marked, cluster, role) = join3(work.write(calls), calls.cluster(), calls.role()).await;
     if let Err(problem) = marked {
@@ -108,9 +109,10 @@ async fn deletion_failed(work: &mut Work, is_first: bool, before: Deletion, faul
         FaultKind::NotFound if before == Deletion::NotSent => {
             Next::End(if work.repair.is_of_ours() { Ending::OursDeletedByOwner } else { Ending::DeletedByOwner })
         }
+        // Not carried out: it is sent again as soon as the entry was read once more.
         FaultKind::Throttled => {
             work.attempt.deletion = before;
-            Next::Wait(Cause::Settling)
+            Next::Wait(Cause::Throttled)
         }
         FaultKind::NotFound | FaultKind::InUse => Next::Wait(Cause::Settling),
         _ if fault.may_have_happened() => Next::Wait(Cause::Settling),
@@ -190,6 +192,9 @@ async fn not_created(work: &mut Work, before: Phase, fault: Option<&Fault>, call
         } else {
             Next::Wait(Cause::UnknownPrincipal)
         };
+    }
+    if fault.kind == FaultKind::Throttled {
+        return Next::Wait(Cause::Throttled);
     }
     if fault.may_pass() || matches!(fault.kind, FaultKind::InUse | FaultKind::NotFound) {
         return Next::Wait(Cause::Settling);

@@ -142,6 +142,8 @@ pub(super) enum Cause {
     UnknownPrincipal,
     /// A rehearsal failed in a way that may pass.
     Rehearsal,
+    /// A change was throttled: EKS did not carry it out. The Region's limiter paces it, so there is no pause.
+    Throttled,
     /// A change failed in a way that may pass, or EKS is still busy with the change before.
     Settling,
 }
@@ -323,6 +325,9 @@ impl Attempt {
         }
         let count = self.waits.entry(cause).or_default();
         *count += 1;
+        if cause == Cause::Throttled {
+            return Duration::ZERO;
+        }
         Duration::from_millis(500 << (*count - 1).min(4))
     }
 

@@ -29,6 +29,7 @@ SECTIONS = {
     "batch": sections.batches,
     "sweep": sections.sweep,
     "limits": sections.limits,
+    "shared": sections.shared,
 }
 
 

@@ -262,3 +262,44 @@ def limits(stand: Stand, results: Results) -> None:
                 })  # fmt: skip
                 results.target(f"goodput at {rate}/s, part of what the limit allows", ideal / seconds, 0.9, at_least=True)
                 results.target(f"refused at {rate}/s, part of what was served", calls["notAnswered"] / served, 0.5)
+
+
+def shared(stand: Stand, results: Results) -> None:
+    """Twelve stale entries in one Region while EKS refuses a share of all requests by chance, as it does while others use
+    up its buckets."""
+    clusters, seeds = 12, range(1, 6)
+    columns = {"function": "", "refused": ".0%", "seconds": ".1f", "worst": ".1f", "times unhindered": ".1f"}
+    table = results.table("shared", f"{clusters} repairs in one Region, a share of all EKS requests refused, {DELAY_MS} ms per AWS call", columns)
+    subjects = {"access-entry-guard": stand.guard(), "boto3, thread pool": stand.boto3("threads")}
+    unhindered = {}
+    for share in (0, 0.05, 0.25, 0.5):
+        medians = {}
+        for name, command in subjects.items():
+            runs = [repairs(stand, command, clusters, share, seed) for seed in (seeds if share else (1, 2, 3))]
+            medians[name] = median(runs)
+            unhindered.setdefault(name, medians[name])
+            table.row(**{
+                "function": name, "refused": share, "seconds": medians[name], "worst": max(runs),
+                "times unhindered": medians[name] / unhindered[name],
+            })  # fmt: skip
+        guard, boto3 = (medians[name] for name in subjects)
+        # What the function does more than the handler costs what it costs without refusals.
+        more = max(0, unhindered["access-entry-guard"] - unhindered["boto3, thread pool"])
+        if share:
+            results.target(f"{clusters} repairs, {share:.0%} refused, times boto3 and the extra calls", guard / (boto3 + more), 1)
+
+
+def repairs(stand: Stand, command: list[str], clusters: int, share: float, seed: int) -> float:
+    """The seconds of an invocation that repairs the entries of all clusters."""
+    with LocalAws(stand.local_aws) as local:
+        local.do("world", regions=1, clusters=clusters, entries=1, matches=clusters, delayMs=DELAY_MS)
+        with function(command, local, HOLD="none") as running:
+            # The first invocation warms up, over a role that no cluster knows.
+            answered(local.do("invoke", alias="events", payload=created(local.do("recreate", role="stranger"))))
+            role = local.do("recreate", role="node")
+            local.do("refuse", share=share, seed=seed)
+            answer = local.do("invoke", alias="events", payload=created(role), timeoutSeconds=600)
+            answered(answer)
+            if local.do("admitted", role="node") != clusters:
+                raise RuntimeError("not everything was repaired")
+            return answer["tookNs"] / 1e9

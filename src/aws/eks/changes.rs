@@ -1,7 +1,7 @@
 //! The calls that change who may enter. Each wants the leave that `guardrail` gave: for this entry and no other.
 //!
-//! Creation, deletion and association are sent once: after a lost reply the SDK would repeat them, and repeat a deletion
-//! of what somebody else created in between. `repair` decides what to send again.
+//! After an unclear answer nothing is sent again here: `repair` decides that, after it looked. A creation or an association
+//! that was throttled was not carried out, so it is sent again; before a deletion is sent again the entry must be read.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::guardrail::{Association, Permit, RemovalPermit};
 use crate::model::{AccessEntry, AccessPolicy, ClusterRef, RoleArn, Snapshot};
 
 /// How long one attempt of a change may take before its outcome counts as unknown.
-const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Eks {
     /// Creates an entry as the snapshot has it, with less than was described: what EKS generates, and what only AWS
@@ -35,10 +35,9 @@ impl Eks {
             .r#type(snapshot.kind.as_str())
             .set_username(snapshot.creation_username(principal).map(str::to_owned))
             .set_kubernetes_groups((!groups.is_empty()).then(|| groups.to_vec()))
-            .set_tags((!tags.is_empty()).then(|| tags.into_iter().collect()))
-            .customize()
-            .config_override(in_time());
-        let reply = self.change(OPERATION, || request.send()).await?;
+            .set_tags((!tags.is_empty()).then(|| tags.into_iter().collect()));
+        let send = || request.clone().customize().config_override(in_time()).send();
+        let reply = self.change(OPERATION, send).await?;
         let entry = reply.access_entry.ok_or_else(|| Fault::malformed(OPERATION, "accessEntry"))?;
         entry_of(OPERATION, entry)
     }
@@ -67,7 +66,7 @@ impl Eks {
             .principal_arn(principal.as_str())
             .customize()
             .config_override(in_time());
-        self.change("DeleteAccessEntry", || request.send()).await.map(drop)
+        self.change_once("DeleteAccessEntry", || request.send()).await.map(drop)
     }
 
     /// Associates a policy, or sets the scope of an associated one: an upsert (EKS User Guide, "Associate access
@@ -87,10 +86,9 @@ impl Eks {
             .cluster_name(&permit.cluster().name)
             .principal_arn(permit.principal().as_str())
             .policy_arn(&policy.policy_arn)
-            .access_scope(scope)
-            .customize()
-            .config_override(in_time());
-        self.change("AssociateAccessPolicy", || request.send()).await.map(drop)
+            .access_scope(scope);
+        let send = || request.clone().customize().config_override(in_time()).send();
+        self.change("AssociateAccessPolicy", send).await.map(drop)
     }
 
     /// Takes an association back.

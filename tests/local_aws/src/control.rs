@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `world` | `regions`, `clusters`, `entries`, `matches`, `delayMs` | makes the world anew ([`crate::setting`]) |
 //! | `limit` | `perSecond`, `burst` | from now on EKS throttles, Region by Region |
+//! | `refuse` | `share`, `seed` | from now on EKS throttles this share of all requests by chance |
 //! | `cluster` | `region`, `name`, `tags` | adds a cluster with an API server that listens ([`crate::kubernetes`]) |
 //! | `habits` | names and values | changes what AWS leaves open ([`interference::change_habits`]) |
 //! | `record-events` | | from now on roles that come and go are recorded ([`crate::event_bridge`]) |
@@ -78,6 +79,11 @@ async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value 
         "limit" => {
             let number = |name: &str| command[name].as_f64().unwrap_or(f64::INFINITY);
             cloud.limit_eks(number("perSecond"), number("burst"));
+            json!({})
+        }
+        "refuse" => {
+            let (share, seed) = (command["share"].as_f64(), command["seed"].as_u64());
+            cloud.refuse_eks(share.unwrap_or_default(), seed.unwrap_or_default());
             json!({})
         }
         "cluster" => {

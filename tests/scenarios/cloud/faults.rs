@@ -7,6 +7,8 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -44,20 +46,43 @@ impl Cloud {
     /// EKS serves so many requests a second in each Region, and so many at once after a while of silence: a token bucket
     /// each (AWS Support in hashicorp/terraform-provider-aws#44853).
     pub fn limit_eks(&self, per_second: f64, burst: f64) {
-        let mut buckets: BTreeMap<String, (f64, Instant)> = BTreeMap::new();
+        self.share_eks(per_second, burst, 0.0);
+    }
+
+    /// The same, and a competitor asks for this share of each bucket, one request after another at the same distance.
+    pub fn share_eks(&self, per_second: f64, burst: f64, share: f64) -> Arc<Competitor> {
+        let competitor = Arc::new(Competitor::default());
+        let counts = Arc::clone(&competitor);
+        let mut buckets: BTreeMap<String, Bucket> = BTreeMap::new();
         self.intercept(move |call, phase, _| {
             if call.service != Service::Eks || phase != Phase::Before {
                 return Action::Proceed;
             }
             let now = Instant::now();
-            let (tokens, since) = buckets.entry(call.region.clone()).or_insert((burst, now));
-            *tokens = (*tokens + (now - *since).as_secs_f64() * per_second).min(burst);
-            *since = now;
-            if *tokens < 1.0 {
-                return Action::Throttle;
+            let bucket = buckets.entry(call.region.clone()).or_insert_with(|| Bucket {
+                tokens: burst,
+                filled_at: now,
+                competitor_at: now,
+            });
+            while share > 0.0 && bucket.competitor_at <= now {
+                let at = bucket.competitor_at;
+                counts.asked.fetch_add(1, Ordering::Relaxed);
+                if !bucket.take(at, per_second, burst) {
+                    counts.refused.fetch_add(1, Ordering::Relaxed);
+                }
+                bucket.competitor_at = at + Duration::from_secs_f64(1.0 / (share * per_second));
             }
-            *tokens -= 1.0;
-            Action::Proceed
+            if bucket.take(now, per_second, burst) { Action::Proceed } else { Action::Throttle }
+        });
+        competitor
+    }
+
+    /// EKS refuses this share of all requests, in whatever Region, as it does while others use up its buckets.
+    pub fn refuse_eks(&self, share: f64, seed: u64) {
+        let mut state = seed;
+        self.intercept(move |call, phase, _| {
+            let is_refused = call.service == Service::Eks && phase == Phase::Before && random(&mut state) < share;
+            if is_refused { Action::Throttle } else { Action::Proceed }
         });
     }
 
@@ -110,6 +135,46 @@ impl Cloud {
         let denial =
             Denial { operation: operation.map(str::to_owned), region: region.map(str::to_owned), by_organization };
         self.with(|world| world.denials.push(denial));
+    }
+}
+
+/// A number from 0 to 1, by SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators").
+fn random(state: &mut u64) -> f64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    f64::from(u32::try_from((z ^ (z >> 31)) >> 32).unwrap()) / f64::from(u32::MAX)
+}
+
+/// Another tool of the account that uses EKS; what became of its requests.
+#[derive(Debug, Default)]
+pub struct Competitor {
+    asked: AtomicU32,
+    refused: AtomicU32,
+}
+
+impl Competitor {
+    /// The share of its requests that was refused.
+    pub fn refused(&self) -> f64 {
+        f64::from(self.refused.load(Ordering::Relaxed)) / f64::from(self.asked.load(Ordering::Relaxed))
+    }
+}
+
+/// A Region's token bucket.
+struct Bucket {
+    tokens: f64,
+    filled_at: Instant,
+    competitor_at: Instant,
+}
+
+impl Bucket {
+    fn take(&mut self, now: Instant, per_second: f64, burst: f64) -> bool {
+        self.tokens = (self.tokens + (now - self.filled_at).as_secs_f64() * per_second).min(burst);
+        self.filled_at = now;
+        let is_served = self.tokens >= 1.0;
+        self.tokens -= f64::from(u8::from(is_served));
+        is_served
     }
 }
 

@@ -185,13 +185,13 @@ $(VENV_READY): $(REQUIREMENTS)
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@echo "Installing the emulator and the linters into $(VENV)/ (about half a minute) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
 	@touch $@
 
 $(BUILD_TOOLS_READY): $(BUILD_REQUIREMENTS) $(VENV_READY)
 	@echo "Installing Cargo Lambda, its linker and the SAM CLI into $(BUILD_TOOLS)/ (about a minute) ..."
 	@$(PYTHON) -m venv $(BUILD_TOOLS)
-	@$(BUILD_TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $(BUILD_REQUIREMENTS)
+	@$(BUILD_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(BUILD_REQUIREMENTS)
 	@touch $@
 
 $(EVALUATOR_READY): $(EVALUATOR_SOURCE)/package.json $(EVALUATOR_SOURCE)/package-lock.json $(NODE_REQUIREMENTS) $(VENV_READY)

@@ -28,7 +28,6 @@ EKS_REFERENCE = (
     'Service Authorization Reference, "Actions, resources, and condition keys for Amazon Elastic Kubernetes Service",'
     ' table "API operations", CreateAccessEntry (page list_eks)'
 )
-VIA_SERVICE = 'AWS KMS Developer Guide, "AWS KMS condition keys", kms:ViaService'
 
 FACTS = {
     # The same table gives eks.amazonaws.com for CreateNodegroup, CreateFargateProfile and CreateAddon.
@@ -38,8 +37,17 @@ FACTS = {
         "terraform-aws-modules/terraform-aws-eks pull request 3422: the two spellings that AWS China uses",
     ),
     "KMS through DynamoDB": Fact(
-        ("kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"),
-        'Amazon DynamoDB Developer Guide, "DynamoDB encryption at rest: usage notes", authorizing use of the key',
+        (
+            "kms:Encrypt",
+            "kms:Decrypt",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:DescribeKey",
+        ),
+        'Amazon DynamoDB Developer Guide, "DynamoDB encryption at rest: usage notes", authorizing use of your customer'
+        " managed key: kms:ReEncrypt* and kms:GenerateDataKey* among others",
     ),
     "KMS through SQS": Fact(
         ("kms:GenerateDataKey", "kms:Decrypt"),
@@ -52,6 +60,11 @@ FACTS = {
     "KMS through SNS": Fact(
         ("kms:GenerateDataKey", "kms:Decrypt"),
         'Amazon SNS Developer Guide, "Managing Amazon SNS encryption keys and costs", permissions of a publisher',
+    ),
+    "kms:ViaService in China": Fact(
+        ("amazonaws.com", "amazonaws.com.cn"),
+        'AWS KMS Developer Guide, "AWS KMS condition keys", kms:ViaService. It does not say which suffix the name of a'
+        " service has in AWS China, so the role may use the key under both.",
     ),
     "polling a queue": Fact(
         ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
@@ -98,6 +111,8 @@ def in_every_stack() -> list[Request]:
         Request("eks:DescribeAccessEntry", ENTRY, entry()),
         Request("eks:ListAssociatedAccessPolicies", ENTRY, entry()),
         Request("eks:CreateAccessEntry", CLUSTER, entry() | tags),
+        # Empty groups and an empty name give nothing: no parameter of the stack refuses them.
+        Request("eks:CreateAccessEntry", CLUSTER, entry(kubernetesGroups=[], username="")),
         Request("eks:TagResource", ENTRY, entry() | tags),
         Request("eks:AssociateAccessPolicy", ENTRY, view),
         Request(
@@ -106,7 +121,10 @@ def in_every_stack() -> list[Request]:
         Request("eks:DisassociateAccessPolicy", ENTRY, entry(policyArn=f"{POLICIES}/AmazonEKSClusterAdminPolicy")),
         Request("eks:DeleteAccessEntry", ENTRY, entry()),
         # An entry that is gone has no keys. The answer that the code needs is 404, not a denial.
-        Request("eks:DeleteAccessEntry", ENTRY),
+        *(Request(f"eks:{action}", ENTRY) for action in ("DeleteAccessEntry", "DisassociateAccessPolicy")),
+        Request("eks:AssociateAccessPolicy", ENTRY, {"eks:policyArn": f"{POLICIES}/AmazonEKSViewPolicy"}),
+        # The policy admits a type in whatever case it is written.
+        Request("eks:DeleteAccessEntry", ENTRY, entry(accessEntryType="EC2_Windows")),
         Request("iam:GetRole", ROLE),
         Request("iam:ListRoles", "*"),
         Request("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "AccessEntryGuard"}),
@@ -152,11 +170,17 @@ def with_options() -> list[Request]:
     queue = f"arn:aws:sqs:us-east-1:{ACCOUNT}:access-entry-guard-events"
     requests = [Request(action, queue) for action in FACTS["polling a queue"].values]
     requests += [Request(action, "*") for action in FACTS["tracing"].values]
-    for service in ("dynamodb", "sqs", "lambda", "sns"):
-        name = {"dynamodb": "DynamoDB", "sqs": "SQS", "lambda": "Lambda", "sns": "SNS"}[service]
-        via = {"kms:ViaService": f"{service}.us-east-1.amazonaws.com"}
-        requests += [Request(action, KEY, via) for action in FACTS[f"KMS through {name}"].values]
-    return requests
+    return requests + using_the_key(KEY, "us-east-1.amazonaws.com")
+
+
+def using_the_key(key: str, endpoint: str) -> list[Request]:
+    """What each service asks KMS for with the role. `endpoint` is the rest of kms:ViaService after the service's name."""
+    return [
+        Request(action, key, {"kms:ViaService": f"{name.lower()}.{endpoint}"})
+        for name in ("DynamoDB", "SQS", "Lambda", "SNS")
+        for action in FACTS[f"KMS through {name}"].values
+    ]
+
 
 
 def never() -> list[Request]:
@@ -187,7 +211,7 @@ def never() -> list[Request]:
         Request("kms:CreateGrant", KEY, {"kms:ViaService": "dynamodb.us-east-1.amazonaws.com"}),
         Request("logs:DeleteLogGroup", everything.arn("GuardLog").removesuffix(":*")),
     ]
-    for service in ("lambda", "codebuild", "ecs-tasks", "cloudformation", "glue", "sagemaker", "ssm"):
+    for service in ("lambda", "codebuild", "ecs-tasks", "cloudformation", "glue", "pods.eks", "sagemaker", "ssm"):
         requests.append(Request("iam:PassRole", ROLE, {"iam:PassedToService": f"{service}.amazonaws.com"}))
     for principal in (stranger, f"arn:aws:iam::{ACCOUNT}:user/bob", f"arn:aws:iam::{ACCOUNT}:root"):
         keys = entry(principalArn=principal)

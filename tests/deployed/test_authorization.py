@@ -8,7 +8,7 @@ import pytest
 
 from emulator import ACCOUNT
 from evaluator import ALLOWED, DENIED, NOT_ALLOWED, Request, decide
-from rendered import EVERYTHING, OPERATOR, Rendered
+from rendered import EVERYTHING, KEY, OPERATOR, Rendered
 from role_requests import (
     DESTINATIONS,
     ENTRY,
@@ -20,6 +20,7 @@ from role_requests import (
     in_every_stack,
     never,
     passing_a_node_role,
+    using_the_key,
     with_options,
     with_privileged_grants,
 )
@@ -108,6 +109,15 @@ def test_with_a_key_a_queue_and_tracing_lambda_may_do_its_part():
 
     assert otherwise(requests, decide(requests, Rendered(EVERYTHING).role_policy()), ALLOWED) == []
     assert otherwise(requests, decide(requests, Rendered().role_policy()), NOT_ALLOWED) == []
+
+
+@pytest.mark.parametrize("suffix", FACTS["kms:ViaService in China"].values)
+def test_in_china_the_key_may_be_used_under_both_names_of_a_service(suffix):
+    key = KEY.replace("arn:aws:kms:us-east-1:", "arn:aws-cn:kms:cn-north-1:")
+    policy = Rendered({"KmsKeyArn": key}, region="cn-north-1", partition="aws-cn").role_policy()
+    requests = using_the_key(key, f"cn-north-1.{suffix}")
+
+    assert otherwise(requests, decide(requests, policy), ALLOWED) == []
 
 
 @pytest.mark.parametrize(("destination", "action"), DESTINATIONS.items())

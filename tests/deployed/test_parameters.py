@@ -7,7 +7,7 @@ import pytest
 
 from stack import bootstrap_path
 
-# Values of parameters that are lists: those that the function accepts, and those that stop it at its start.
+# Values that the function accepts, and values that stop it at its start.
 ACCEPTED = [
     ("Regions", "all"),
     ("Regions", "all,!ap-*"),
@@ -21,6 +21,7 @@ ACCEPTED = [
     ("RolePatterns", "*"),
     ("RolePatterns", " node-?,! *-admin,, !arn:aws:iam::*:role/team/x+y@z"),
     ("ClusterPatterns", "!prod"),
+    ("MaxReportKb", "50"),
 ]
 REFUSED = [
     ("Regions", "eu-*"),
@@ -53,6 +54,8 @@ REFUSED = [
     ("RolePatterns", "prod,!team/prod-*"),
     ("RolePatterns", "prod node"),
     ("ClusterPatterns", "[ab]*"),
+    ("MaxReportKb", "49"),
+    ("MaxReportKb", "5001"),
 ]
 
 

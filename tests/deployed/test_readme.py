@@ -70,6 +70,19 @@ def test_every_path_in_the_map_of_the_code_is_there():
     assert [path for path in paths if not (PROJECT / path).exists()] == []
 
 
+def test_the_ledgers_table_has_every_attribute_of_a_row_and_no_other():
+    form = (PROJECT / "src/row/form.rs").read_text()
+    structs = [re.search(rf"^struct {name} {{\n(.*?)^}}", form, re.MULTILINE | re.DOTALL)[1] for name in ("Stored", "Body")]
+    fields = set(re.findall(r"^    (\w+): ", "".join(structs), re.MULTILINE)) - {"body"}
+    stored = {re.sub(r"_(\w)", lambda letter: letter[1].upper(), name) for name in fields}
+
+    text = chapter("Ledger").split("\n## ")[0]
+    table = re.findall(r"^\| (`.+?`) \|", text, re.MULTILINE)
+    keys = set(re.findall(r"key `(\w+)`", text.split("| attribute |")[0]))
+
+    assert {name for names in table for name in re.findall(r"`(\w+)`", names)} | keys == stored
+
+
 def commands(program: str) -> list[list[str]]:
     """The words of each command of a program in the README, in blocks and in lines."""
     shell = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)

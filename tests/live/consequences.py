@@ -34,7 +34,7 @@ CONSEQUENCES = {
         "If not, a repaired entry lacks its tags at first; an ignore tag would be missed as long. [AWS-39]"
     ),
     probes.DATES: "Whole seconds of the role: an entry of the role's own second counts as good. [AWS-5]",
-    probes.ORDER: "Either is safe if groups and namespaces are compared as sets. [AWS-81]",
+    probes.ORDER: "Either is safe: the function compares groups and namespaces as sets. [AWS-81]",
     probes.ASSOCIATED_TWICE: (
         "Either is safe if only a list read before decides whether an association is new. [AWS-36]"
     ),

@@ -63,8 +63,8 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Reads the ARN of a role or user, or of an account's root, which EKS takes and never matches
-    /// (kubernetes-sigs/aws-iam-authenticator#797); nothing else can hold an access entry. [AWS-7]
+    /// Reads the ARN of a role or user, or of an account's root, which EKS accepts and never matches [AWS-82]. Nothing
+    /// else can hold an access entry. [AWS-7]
     pub fn parse(arn: &str) -> Result<Self, Refusal> {
         Self::try_parse(arn).ok_or_else(|| Refusal::invalid_parameter("The principalArn parameter format is not valid"))
     }

@@ -47,7 +47,7 @@ HONEST := PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz bench clean evaluator
-.PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested
+.PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested live-bench
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -168,6 +168,10 @@ inventory-csv: ## Who has access to which cluster, as CSV: [PRINCIPAL=arn] [CLUS
 
 inventory-markdown: ## The same as a Markdown table
 	@$(PYTHON) tests/tools/inventory.py $(INVOCATION) --format markdown
+
+live-bench: ## What invocations of the deployed function took, out of its log, beside `make bench`: [FUNCTION=name] [DAYS=7]
+	@$(PYTHON) tests/tools/live_bench.py --function '$(FUNCTION)' --function-region '$(FUNCTION_REGION)' \
+	  --days $(or $(DAYS),7) --bench $(TARGET)/bench/bench.json
 
 # Proof in an account of your own: see "Prove it in your account" in README.md.
 LIVE_PYTHON = $(VENV)/bin/python

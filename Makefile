@@ -42,11 +42,10 @@ LOCAL_AWS := $(LOCAL_AWS_TARGET)/debug/local-aws
 LIVE_PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/live
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
-HONEST := PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz bench clean evaluator
+.PHONY: help demo check test lint deny deployed honest local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz bench clean evaluator
 .PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested
 
 help: ## Show this
@@ -86,11 +85,8 @@ deployed: $(VENV_READY) ## The deployed tests alone, with a development build
 
 evaluator: $(EVALUATOR_READY) ## Install the IAM evaluator that the deployed tests compare with, and Node if there is none
 
-honest: $(VENV_READY) local-aws $(RECORDING) ## The AWS in the process against botocore's service models and the emulator
-	$(HONEST) CLOUD_RECORDING=$(RECORDING) $(VENV)/bin/python -m pytest tests/honest
-
-compare: $(VENV_READY) local-aws ## Where the AWS in the process and the emulator differ, as a table
-	@$(HONEST) PYTHONPATH=tests/deployed:tests/local_aws $(VENV)/bin/python tests/honest/compare.py
+honest: $(VENV_READY) local-aws $(RECORDING) ## The AWS in the process against botocore's service models
+	PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS) CLOUD_RECORDING=$(RECORDING) $(VENV)/bin/python -m pytest tests/honest
 
 local-aws: ## Build the AWS in the process as a server on loopback ports
 	cargo build --locked --manifest-path tests/local_aws/Cargo.toml --bin local-aws --target-dir $(LOCAL_AWS_TARGET)

@@ -139,7 +139,7 @@ fuzz: ## Look for inputs that break a parser: [TARGET_NAME=payload|row|trust|set
 crash-sweep: ## Cut every job at every call, with every kind of second run; the number of cuts
 	EVERY=1 cargo test --locked --test scenarios -- --nocapture cuts::
 
-fault-matrix: ## Every call of every job × seven faults × once, for ten seconds, for good; as tables
+fault-matrix: ## Every call of every job × every fault × once, for ten seconds, for good; as tables
 	EVERY=1 cargo test --locked --test scenarios -- --nocapture fault_matrix::
 
 bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits shared']

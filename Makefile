@@ -43,11 +43,10 @@ LIVE_PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/live
 BENCH_PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/bench
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
-HONEST := PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz bench clean evaluator
+.PHONY: help demo check test lint deny deployed honest local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz bench clean evaluator
 .PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested live-bench try-evaluator
 
 help: ## Show this
@@ -91,11 +90,8 @@ evaluator: $(EVALUATOR_READY) ## Install the IAM evaluator that the deployed tes
 try-evaluator:
 	@$(MAKE) --no-print-directory evaluator || [ -z '$(filter 1 true,$(CI))' ]
 
-honest: $(VENV_READY) local-aws $(RECORDING) ## The AWS in the process against botocore's service models and the emulator
-	$(HONEST) CLOUD_RECORDING=$(RECORDING) $(VENV)/bin/python -m pytest tests/honest
-
-compare: $(VENV_READY) local-aws ## Where the AWS in the process and the emulator differ, as a table
-	@$(HONEST) PYTHONPATH=tests/deployed:tests/local_aws $(VENV)/bin/python tests/honest/compare.py
+honest: $(VENV_READY) local-aws $(RECORDING) ## The AWS in the process against botocore's service models
+	PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS) CLOUD_RECORDING=$(RECORDING) $(VENV)/bin/python -m pytest tests/honest
 
 local-aws: ## Build the AWS in the process as a server on loopback ports
 	cargo build --locked --manifest-path tests/local_aws/Cargo.toml --bin local-aws --target-dir $(LOCAL_AWS_TARGET)
@@ -149,7 +145,7 @@ fuzz: ## Look for inputs that break a parser: [TARGET_NAME=payload|row|trust|set
 crash-sweep: ## Cut every job at every call, with every kind of second run; the number of cuts
 	EVERY=1 cargo test --locked --test scenarios -- --nocapture cuts::
 
-fault-matrix: ## Every call of every job × seven faults × once, for ten seconds, for good; as tables
+fault-matrix: ## Every call of every job × every fault × once, for ten seconds, for good; as tables
 	EVERY=1 cargo test --locked --test scenarios -- --nocapture fault_matrix::
 
 bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits shared']

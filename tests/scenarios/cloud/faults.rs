@@ -275,6 +275,11 @@ impl When {
         self.before(Action::LoseReply);
     }
 
+    /// They show what was before the last change of what they read.
+    pub fn stale(self) {
+        self.before(Action::Stale);
+    }
+
     /// They are never answered and have no effect.
     pub fn hang(self) {
         self.before(Action::Hang);

@@ -17,6 +17,9 @@ mod replace;
 mod restore;
 mod step;
 
+#[cfg(test)]
+mod fixture;
+
 use futures::stream::{self, StreamExt as _};
 
 use crate::app::Run;

@@ -3,6 +3,8 @@
 //! The order of the questions is the order of the rules: is it the same cluster, may the entry be touched, is the role
 //! there, and then, by phase, what stands in the entry's place. Nothing is created for another role ID than the permitted
 //! one, and nothing is deleted but the target of the row and what the repair created itself.
+//!
+#![doc = include_str!("decide/table.md")]
 
 use time::OffsetDateTime;
 
@@ -122,6 +124,8 @@ impl Decision<'_> {
 
     fn before_the_deletion(&self, cluster: &Cluster, role: &Role, entry: Option<&Examined>) -> Step {
         match &self.attempt.rehearsal {
+            // The row may hold policies that our creation lacked.
+            Rehearsal::Withdrawn if self.repair.is_of_ours() => return Step::End(Ending::OursDeletedByOwner),
             Rehearsal::Withdrawn => return Step::End(Ending::DeletedByOwner),
             Rehearsal::Made(made) => return self.rehearsal_made(made, entry),
             Rehearsal::NotYet | Rehearsal::Passed => {}
@@ -299,8 +303,12 @@ impl Decision<'_> {
         self.is_read_rarely() || self.attempt.late_since.is_none_or(|since| self.now - since < LATE_FOR)
     }
 
-    /// Whether this entry is our creation: EKS told us its ARN, or a creation was sent and it is what we sent.
+    /// Whether this entry is our creation: EKS told us its ARN, or a creation was sent and it is what we sent. The entry
+    /// that was deleted before is as much like the row, and a late read may show it.
     fn is_ours(&self, entry: &Examined) -> bool {
+        if entry.entry.arn == self.repair.target.arn() {
+            return false;
+        }
         match &self.repair.phase {
             Phase::Created { arn, .. } => *arn == entry.entry.arn,
             Phase::CreationSent { .. } => entry.snapshot().is_recreation_of(&self.repair.wanted, self.rules.principal),
@@ -308,3 +316,6 @@ impl Decision<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use crate::aws::Aws;
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::Invocation;
+use crate::fault::Fault;
 use crate::ledger::{Breaker, Ledger};
 use crate::limits::{FOR_THE_REPORT, LONGEST_SURVEY};
 use crate::model::Region;
@@ -100,7 +101,7 @@ pub struct Run<'a> {
     pub owner: String,
     /// Whether this is a sweep, which leaves most of the API's limits to others.
     pub is_sweep: bool,
-    breaker: OnceCell<(OffsetDateTime, Result<Option<Breaker>, String>)>,
+    breaker: OnceCell<(OffsetDateTime, Result<Option<Breaker>, Fault>)>,
     /// Who an approver claims to be: shown and kept, never decided by.
     pub claimed_by: Option<String>,
 }
@@ -155,8 +156,8 @@ impl<'a> Run<'a> {
     /// what was read then counts for some seconds.
     ///
     /// # Errors
-    /// A sentence, if the table could not be read.
-    pub async fn breaker(&self) -> Result<Option<Breaker>, String> {
+    /// Any [`Fault`].
+    pub async fn breaker(&self) -> Result<Option<Breaker>, Fault> {
         match self.breaker.get() {
             Some((read_at, breaker)) if self.now() - *read_at < BREAKER_COUNTS_FOR => breaker.clone(),
             _ => self.ledger().breaker().await,

@@ -12,7 +12,7 @@ use crate::discovery::{Scope, Survey};
 use crate::error::Error;
 use crate::event::{BatchContent, BatchRecord, InvokedAs, RoleChange, RoleEvent};
 use crate::metrics;
-use crate::model::{ClusterRef, RoleArn};
+use crate::model::ClusterRef;
 use crate::outcome::Outcome;
 use crate::report::{self, Seen};
 use crate::task::{Task, subject_of};
@@ -146,7 +146,7 @@ fn incomplete(task: &Task, survey: &Survey, cases: &[Case], is_sweep: bool) -> O
         .map(|case| {
             let reason = case.outcome.reason().unwrap_or_default();
             let Case { sighting, outcome, .. } = case;
-            format!("{} in {}: {} ({reason})", sighting.principal_arn, sighting.at, outcome.label())
+            format!("{} in {}: {} ({reason})", sighting.principal, sighting.at, outcome.label())
         })
         .collect();
     let passing = survey.blind_spots.iter().any(BlindSpot::may_pass);
@@ -185,9 +185,8 @@ fn failed_records(task: &Task, survey: &Survey, cases: &[Case]) -> Vec<String> {
         Ok(BatchContent::Ignored { .. }) => false,
         Ok(BatchContent::Role(event)) => {
             let name = subject_of(event).name;
-            let is_its = |case: &&Case| {
-                RoleArn::parse(&case.sighting.principal_arn).is_some_and(|arn| arn.name().eq_ignore_ascii_case(&name))
-            };
+            let is_its =
+                |case: &&Case| case.sighting.principal.role().is_some_and(|arn| arn.name().eq_ignore_ascii_case(&name));
             cases.iter().filter(is_its).any(|case| case.outcome.is_incomplete())
                 || survey.ledger_unread.is_some()
                 || (passing && record.receive_count <= DELIVERIES_FOR_BLIND_SPOTS)

@@ -106,7 +106,7 @@ pub struct Survey {
     /// How many clusters were seen into.
     pub clusters_seen: usize,
     /// Why rows of the ledger could not be read, where that is so: an unfinished repair may be among them.
-    pub ledger_unread: Option<String>,
+    pub ledger_unread: Option<Fault>,
     /// Why the account's roles could not be listed, where that is so: then nothing can be judged.
     pub roles_unlisted: Option<String>,
     /// How many entries the deadline cut off.

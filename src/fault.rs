@@ -1,7 +1,7 @@
 //! A failed AWS call, in the model's words: what it means for us. Pure data; [`crate::aws`] reads errors into it.
 
 /// A failed AWS call: what it means, and the words for a person.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{operation}: {code}: {message}")]
 pub struct Fault {
     /// What it means for us.
@@ -66,6 +66,11 @@ impl Fault {
             code: "MalformedReply".to_owned(),
             message: format!("the reply lacks {what}"),
         }
+    }
+
+    /// Not asked at all: asking again tells no more.
+    pub(crate) fn not_asked(operation: &'static str, why: &str) -> Self {
+        Self { kind: FaultKind::Refused, operation, code: "NotAsked".to_owned(), message: why.to_owned() }
     }
 
     /// Not sent at all: too much else was under way.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::app::Run;
 use crate::error::Error;
+use crate::fault::Fault;
 use crate::outcome::{Delay, Outcome};
 use crate::report::Report;
 use crate::row::NotWritten;
@@ -21,10 +22,10 @@ pub async fn forget(run: &Run<'_>, key: &RowKey, even_open: bool, report: Report
     if !ledger.is_kept() {
         return Err(Error::LedgerUnavailable("LEDGER_TABLE is unset: there is no row to forget.".to_owned()));
     }
-    let unavailable = |because: String| {
+    let unavailable = |because: Fault| {
         Error::LedgerUnavailable(format!("The ledger could not be reached ({because}). Run the command again."))
     };
-    let stored = ledger.stored(key).await.map_err(|fault| unavailable(fault.to_string()))?;
+    let stored = ledger.stored(key).await.map_err(unavailable)?;
     let Some(row) = stored else {
         return Ok(answer(run, &report.because(Some(format!("the ledger has no row of {key}")))));
     };

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::app::Run;
 use crate::aws::dynamodb::{PageKey, key};
 use crate::error::Error;
+use crate::fault::Fault;
 use crate::model::{ClusterRef, Region, RoleArn};
 use crate::row::form::rfc3339;
 use crate::row::{Row, RowRead, State};
@@ -33,7 +34,7 @@ pub async fn list(run: &Run<'_>, filter: Filter) -> Result<Value, Error> {
     if !run.ledger().is_kept() {
         return Err(Error::LedgerUnavailable("LEDGER_TABLE is unset: there is no inventory to list.".to_owned()));
     }
-    let unreadable = |because: String| Error::LedgerUnavailable(format!("The ledger could not be read ({because})."));
+    let unreadable = |because: Fault| Error::LedgerUnavailable(format!("The ledger could not be read ({because})."));
     let mut listed = Vec::new();
     let mut next = None;
     if let Some(role) = &filter.principal {

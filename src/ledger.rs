@@ -16,7 +16,7 @@ use crate::row::{BREAKER_KEY, NotWritten, Row, RowRead, form};
 
 impl From<Fault> for NotWritten {
     fn from(fault: Fault) -> Self {
-        if fault.kind == FaultKind::ConditionFailed { Self::Overtaken } else { Self::Unavailable(fault.to_string()) }
+        if fault.kind == FaultKind::ConditionFailed { Self::Overtaken } else { Self::Unavailable(fault) }
     }
 }
 
@@ -24,7 +24,7 @@ impl From<Fault> for NotWritten {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breaker {
     /// Whose entry it is.
-    pub principal_arn: String,
+    pub principal: RoleArn,
     /// In which cluster.
     pub cluster: ClusterRef,
     /// What was refused.
@@ -56,10 +56,10 @@ impl<'a> Ledger<'a> {
     /// All rows of a role, with the clusters they are for.
     ///
     /// # Errors
-    /// A sentence, where the table could not be read.
-    pub async fn rows_of(&self, role: &RoleArn, now: OffsetDateTime) -> Result<Vec<(ClusterRef, RowRead)>, String> {
+    /// Any [`Fault`].
+    pub async fn rows_of(&self, role: &RoleArn, now: OffsetDateTime) -> Result<Vec<(ClusterRef, RowRead)>, Fault> {
         let Some(table) = self.table else { return Ok(Vec::new()) };
-        let items = self.aws.query(table, role.as_str()).await.map_err(|fault| fault.to_string())?;
+        let items = self.aws.query(table, role.as_str()).await?;
         Ok(items
             .into_iter()
             .filter_map(|item| {
@@ -72,7 +72,7 @@ impl<'a> Ledger<'a> {
 
     /// One row.
     pub async fn row(&self, role: &str, cluster: &ClusterRef, now: OffsetDateTime) -> RowRead {
-        self.read(role, cluster, now).await.unwrap_or_else(|fault| RowRead::Unavailable(fault.to_string()))
+        self.read(role, cluster, now).await.unwrap_or_else(RowRead::Unavailable)
     }
 
     /// One row, or why it could not be read.
@@ -88,14 +88,14 @@ impl<'a> Ledger<'a> {
     /// One page of all rows, the breaker's left out, and where the next begins.
     ///
     /// # Errors
-    /// A sentence, where the table could not be read.
+    /// Any [`Fault`].
     pub async fn page(
         &self,
         start: Option<PageKey>,
         now: OffsetDateTime,
-    ) -> Result<(Vec<(String, ClusterRef, RowRead)>, Option<PageKey>), String> {
+    ) -> Result<(Vec<(String, ClusterRef, RowRead)>, Option<PageKey>), Fault> {
         let Some(table) = self.table else { return Ok((Vec::new(), None)) };
-        let (items, next) = self.aws.scan_page(table, start).await.map_err(|fault| fault.to_string())?;
+        let (items, next) = self.aws.scan_page(table, start).await?;
         let rows = items
             .into_iter()
             .filter_map(|item| {
@@ -113,7 +113,9 @@ impl<'a> Ledger<'a> {
     /// # Errors
     /// [`NotWritten`]; the row is then as it was.
     pub async fn write(&self, row: &mut Row) -> Result<(), NotWritten> {
-        let Some(table) = self.table else { return Err(NotWritten::Unavailable("LEDGER_TABLE is unset".to_owned())) };
+        let Some(table) = self.table else {
+            return Err(NotWritten::Unavailable(Fault::not_asked("PutItem", "LEDGER_TABLE is unset")));
+        };
         let read = (row.version > 0).then_some(row.version);
         let next = Row { version: row.version + 1, ..row.clone() };
         self.aws.put_item(table, &next.to_item(), read).await?;
@@ -159,16 +161,18 @@ impl<'a> Ledger<'a> {
     /// The breaker, if it stands.
     ///
     /// # Errors
-    /// A sentence, where the table could not be read.
-    pub async fn breaker(&self) -> Result<Option<Breaker>, String> {
+    /// Any [`Fault`].
+    pub async fn breaker(&self) -> Result<Option<Breaker>, Fault> {
         let Some(table) = self.table else { return Ok(None) };
-        let item = self.aws.get_item(table, BREAKER_KEY, BREAKER_KEY).await.map_err(|fault| fault.to_string())?;
+        let item = self.aws.get_item(table, BREAKER_KEY, BREAKER_KEY).await?;
         let Some(item) = item else { return Ok(None) };
         let text = |name: &str| item.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-        let cluster = ClusterRef::parse(&text("trippedByCluster"))
-            .ok_or_else(|| "the breaker's row does not name a cluster; delete it by hand".to_owned())?;
+        let unfit =
+            || Fault::malformed("GetItem", "an entry in the breaker's row; delete that row with the command forget");
+        let principal = RoleArn::parse(&text("trippedByPrincipal")).ok_or_else(unfit)?;
+        let cluster = ClusterRef::parse(&text("trippedByCluster")).ok_or_else(unfit)?;
         Ok(Some(Breaker {
-            principal_arn: text("trippedByPrincipal"),
+            principal,
             cluster,
             because: text("because"),
             version: item.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default(),

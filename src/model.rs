@@ -9,6 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::fault::Fault;
+
 mod entry;
 mod name_set;
 
@@ -168,12 +170,16 @@ pub enum Principal {
     Role(RoleArn),
     /// An IAM user. Its entries break in the same way, but are not this function's job.
     User {
+        /// The user's ARN.
+        arn: String,
         /// The account that the user lives in.
         account: String,
     },
     /// Neither: the account's root, a session, or no ARN at all. EKS takes some of these and never matches them
     /// (kubernetes-sigs/aws-iam-authenticator#797).
     Other {
+        /// As EKS shows it.
+        text: String,
         /// The account that the ARN names, if it names one.
         account: Option<String>,
     },
@@ -188,14 +194,40 @@ impl Principal {
         let (arn, partition, service, region, account, resource) = (next(), next(), next(), next(), next(), next());
         let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
         if arn != "arn" || !partition.starts_with("aws") || !is_account {
-            return Self::Other { account: None };
+            return Self::Other { text: text.to_owned(), account: None };
         }
         let is_of_iam = service == "iam" && region.is_empty() && resource.bytes().all(|b| b.is_ascii_graphic());
         if is_of_iam && resource.starts_with("user/") {
-            return Self::User { account: account.to_owned() };
+            return Self::User { arn: text.to_owned(), account: account.to_owned() };
         }
         let role = is_of_iam.then(|| RoleArn::new(text, partition, account, resource)).flatten();
-        role.map_or_else(|| Self::Other { account: Some(account.to_owned()) }, Self::Role)
+        let other = || Self::Other { text: text.to_owned(), account: Some(account.to_owned()) };
+        role.map_or_else(other, Self::Role)
+    }
+
+    /// As EKS shows it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Role(arn) => arn.as_str(),
+            Self::User { arn, .. } => arn,
+            Self::Other { text, .. } => text,
+        }
+    }
+
+    /// The role, if it is one.
+    #[must_use]
+    pub fn role(&self) -> Option<&RoleArn> {
+        match self {
+            Self::Role(arn) => Some(arn),
+            Self::User { .. } | Self::Other { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -220,19 +252,14 @@ pub enum RoleState {
     /// IAM answered that no role has that name.
     Absent,
     /// IAM could not be asked.
-    Unreadable {
-        /// Why, for a person.
-        because: String,
-        /// Whether it may answer another time, without anybody changing anything.
-        may_pass: bool,
-    },
+    Unreadable(Fault),
 }
 
 impl RoleState {
     /// A role that was not asked for, or is none of this account: asking again tells no more.
     #[must_use]
     pub fn unread(because: &str) -> Self {
-        Self::Unreadable { because: because.to_owned(), may_pass: false }
+        Self::Unreadable(Fault::not_asked("GetRole", because))
     }
 
     /// The state of the role of exactly this ARN: a role of the name under another path is another principal.
@@ -249,7 +276,7 @@ impl RoleState {
     pub fn role(&self) -> Option<&Role> {
         match self {
             Self::Present(role) => Some(role),
-            Self::Absent | Self::Unreadable { .. } => None,
+            Self::Absent | Self::Unreadable(_) => None,
         }
     }
 }

@@ -93,10 +93,11 @@ impl Outcome {
     /// Whether a retry of the invocation may help: the invocation then fails, so that it is retried.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        matches!(
-            self,
-            Self::Deferred { .. } | Self::Failed(_) | Self::Undecided(Doubt::RoleUnreadable { may_pass: true, .. })
-        )
+        match self {
+            Self::Deferred { .. } | Self::Failed(_) => true,
+            Self::Undecided(Doubt::RoleUnreadable(fault)) => fault.may_pass(),
+            _ => false,
+        }
     }
 
     /// Waits, with the entry still in place.

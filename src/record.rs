@@ -121,8 +121,8 @@ pub(crate) async fn record_fresh(run: &Run<'_>, mut case: Case) -> Case {
             case.note = Some(Hold::LedgerRowInvalid { because: because.clone() }.explain());
             return case;
         }
-        RowRead::Unavailable(because) => {
-            case.note = Some(Delay::LedgerUnavailable { because: because.clone() }.explain());
+        RowRead::Unavailable(fault) => {
+            case.note = Some(Delay::LedgerUnavailable(fault.clone()).explain());
             return case;
         }
     }
@@ -134,9 +134,9 @@ pub(crate) async fn record_fresh(run: &Run<'_>, mut case: Case) -> Case {
     }));
     let mut row = Row::new(&role.arn, &cluster.at, case.sighting.row.version(), state);
     if run.ledger().is_kept()
-        && let Err(NotWritten::Unavailable(because)) = run.ledger().write(&mut row).await
+        && let Err(NotWritten::Unavailable(fault)) = run.ledger().write(&mut row).await
     {
-        case.note = Some(Delay::LedgerUnavailable { because }.explain());
+        case.note = Some(Delay::LedgerUnavailable(fault).explain());
     }
     case
 }

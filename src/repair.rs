@@ -1,8 +1,52 @@
 //! From verdicts to outcomes: which entries are changed in this invocation, in which order, and when none is.
 //!
-//! The first repair runs alone to its end; only when one has succeeded do the others run side by side. A refusal for
-//! good after a deletion trips the breaker: nothing else is deleted, in this invocation or a later one, until that
-//! entry is back, so at most one is ever caught. How one entry is changed is `converge`'s business.
+//! The first repair runs alone to its end. After one has succeeded the others run side by side, as many as the Regions'
+//! requests allow. A refusal for good after a deletion trips the breaker: nothing else is deleted, in this invocation or a
+//! later one, until that entry is back, so at most one is ever caught.
+//!
+//! # How one entry is repaired
+//!
+//! `converge` reads the world, `decide` says what the next step is, and `perform` takes it, until nothing is left to do. What
+//! happens in which case is one table, printed from the code: `decide/table.md`.
+//!
+//! A turn is a set of calls that are sent side by side. These are the turns of a repair with nothing to wait for, and what each
+//! of them buys. `budgets.rs` counts them.
+//!
+//! | node entry | `STANDARD`, two policies | calls of the turn | what it buys |
+//! |---|---|---|---|
+//! | 1 | 1 | `ListRegions` (cold only) | where to look |
+//! | 2 | 2 | `ListClusters`, `GetRole`, `Query` | the clusters; the role as IAM has it; the version of the ledger's row |
+//! | 3 | 3 | `DescribeAccessEntry` | is it stale? One call for each cluster, for everybody: nothing is added here |
+//! | 4 | 4 | `DescribeCluster`, `ListAssociatedAccessPolicies`, `GetItem` (breaker) | tags and roles of the cluster; the whole entry; is another entry caught? |
+//! | 5 | 5 | `PutItem` (opened), and cluster, entry, policies, role | nothing is touched before it can be put back; one owner; an owner's change since turn 3 is seen |
+//! | 6 | 6 | `CreateAccessEntry` (rehearsal), policies | the creation is allowed, and an entry stands; which policies are there directly before the associations |
+//! | | 7, 8 | `AssociateAccessPolicy` (rehearsal), one after another | each grant is allowed |
+//! | 7 | 9 | `PutItem` (deletion marked), cluster, role | after a cut the next run knows that the entry may be gone; the lease is still ours; trust policy, role ID and ignore tag once more |
+//! | 8 | 10 | entry, policies, and nothing else | the owner's last will |
+//! | 9 | 11 | `DeleteAccessEntry` | |
+//! | 10 | 12 | `PutItem` (creation marked), role | after a cut, whose an entry like the snapshot is; the role directly before the creation |
+//! | 11 | 13 | `CreateAccessEntry` | |
+//! | 12 | 14 | `PutItem` (created ARN), cluster, entry, policies, role | the role directly after the creation; an owner's deletion can be told from a lost reply; it shows |
+//! | | 15, 16 | `AssociateAccessPolicy`, one after another | |
+//! | | 17 | cluster, entry, policies, role | whole, and bound to the permitted role |
+//! | 13 | 18 | `PutItem` (recorded) | |
+//! | 14 | 19 | `PutMetricData` | the report uses what was read |
+//!
+//! Never merged, whatever it would gain: the opening of the row with the mark of the deletion; the mark of the deletion with the
+//! mark of the creation; the look before the deletion with anything else; the role's read after the creation with the one before
+//! it. Associations go one after another, since no document says what two changes of one entry at once do. The rehearsed
+//! creation never goes beside a change of the same entry, since its "in use" must mean the entry.
+//!
+//! # What EKS gives no means to see
+//!
+//! These five gaps are EKS's own. The tests except them and no others.
+//!
+//! 1. What an owner changes in the turn of the deletion, or in the turn of the look before it.
+//! 2. A scope that an owner changes, or an entry that another party replaces, between our list of its policies and our association.
+//! 3. A rehearsed creation that meets an owner's deletion creates an entry. It is withdrawn. If the invocation is cut first, the
+//!    next one holds that entry and archives the row: it never calls the entry good.
+//! 4. A role that is recreated between its last read and the creation: the entry stands until it is withdrawn.
+//! 5. An owner's deletion after an unclear answer to our deletion or creation.
 
 mod breaker;
 mod calls;
@@ -64,9 +108,9 @@ async fn work(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<Case> {
     let reconciler = Reconciler::new(run, purpose);
     let breaker = match run.breaker().await {
         Ok(breaker) => breaker,
-        Err(because) => {
+        Err(fault) => {
             let because = |mut case: Case| {
-                case.outcome = Outcome::deferred(Delay::LedgerUnavailable { because: because.clone() });
+                case.outcome = Outcome::deferred(Delay::LedgerUnavailable(fault.clone()));
                 case
             };
             done.extend(due.into_iter().map(because));
@@ -117,8 +161,8 @@ async fn ignore(run: &Run<'_>, mut case: Case) -> Case {
         Some(state) => run.ledger().write(&mut Row { state, ..row.clone() }).await,
         None => run.ledger().forget(row).await,
     };
-    if let Err(NotWritten::Unavailable(because)) = closed {
-        case.note = Some(Delay::LedgerUnavailable { because }.explain());
+    if let Err(NotWritten::Unavailable(fault)) = closed {
+        case.note = Some(Delay::LedgerUnavailable(fault).explain());
     }
     case
 }

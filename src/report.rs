@@ -340,7 +340,7 @@ fn fitting(items: &[impl Serialize], most_bytes: usize) -> (usize, usize) {
 }
 
 fn order(case: &Case) -> (u8, &str, &str, &str) {
-    (case.verdict.rank(), &case.sighting.at.region.0, &case.sighting.at.name, &case.sighting.principal_arn)
+    (case.verdict.rank(), &case.sighting.at.region.0, &case.sighting.at.name, case.sighting.principal.as_str())
 }
 
 /// Who created which role, by the events' own account: role ID and ARN.
@@ -356,7 +356,7 @@ impl Entry {
         Self {
             region: sighting.at.region.to_string(),
             cluster_name: sighting.at.name.clone(),
-            principal_arn: sighting.principal_arn.clone(),
+            principal_arn: sighting.principal.as_str().to_owned(),
             kind: snapshot.as_ref().map(|snapshot| snapshot.kind.as_str().to_owned()),
             verdict: case.verdict.label(),
             evidence: case.verdict.evidence(),

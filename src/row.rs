@@ -7,6 +7,7 @@ use std::fmt;
 
 use time::{Duration, OffsetDateTime};
 
+use crate::fault::Fault;
 use crate::model::{ClusterRef, RoleArn, RoleId, Snapshot};
 use crate::outcome::{Delay, Gone};
 
@@ -30,7 +31,7 @@ pub enum RowRead {
     /// A row that this function did not write, or that a later version of it wrote: left alone and reported.
     Invalid(String),
     /// The ledger could not be read.
-    Unavailable(String),
+    Unavailable(Fault),
 }
 
 impl RowRead {
@@ -95,7 +96,7 @@ pub enum NotWritten {
     /// Somebody else wrote the row first.
     Overtaken,
     /// DynamoDB refused or did not answer.
-    Unavailable(String),
+    Unavailable(Fault),
 }
 
 impl NotWritten {
@@ -104,7 +105,7 @@ impl NotWritten {
     pub fn reason(self) -> Delay {
         match self {
             Self::Overtaken => Delay::LeaseTaken,
-            Self::Unavailable(because) => Delay::LedgerUnavailable { because },
+            Self::Unavailable(fault) => Delay::LedgerUnavailable(fault),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use time::OffsetDateTime;
 
-use crate::model::{AccessEntry, AccessPolicy, Cluster, ClusterRef, RoleState, Snapshot};
+use crate::model::{AccessEntry, AccessPolicy, Cluster, ClusterRef, Principal, RoleState, Snapshot};
 use crate::row::RowRead;
 
 /// An entry with its policies.
@@ -32,7 +32,7 @@ pub struct Sighting {
     /// The cluster; `None` where it does not exist (any more).
     pub cluster: Option<Cluster>,
     /// For whom.
-    pub principal_arn: String,
+    pub principal: Principal,
     /// The entry, where there is one.
     pub entry: Option<Examined>,
     /// What the ledger holds.

@@ -85,8 +85,8 @@ impl Verdict {
 #[must_use]
 pub fn judge(sighting: &Sighting, home: &Home) -> Verdict {
     let Some(examined) = &sighting.entry else { return Verdict::Missing };
-    match Principal::parse(&sighting.principal_arn) {
-        Principal::User { account } if account == home.account => Verdict::Undecided(Doubt::IamUser),
+    match &sighting.principal {
+        Principal::User { account, .. } if *account == home.account => Verdict::Undecided(Doubt::IamUser),
         Principal::User { .. } => Verdict::Undecided(Doubt::OtherAccount),
         Principal::Role(arn) if !arn.is_of(home) => Verdict::Undecided(Doubt::OtherAccount),
         Principal::Role(arn) if arn.is_service_linked() => {
@@ -96,11 +96,9 @@ pub fn judge(sighting: &Sighting, home: &Home) -> Verdict {
         Principal::Role(_) => match &sighting.role {
             RoleState::Present(role) => against(role, &examined.entry, sighting),
             RoleState::Absent => Verdict::Orphaned,
-            RoleState::Unreadable { because, may_pass } => {
-                Verdict::Undecided(Doubt::RoleUnreadable { because: because.clone(), may_pass: *may_pass })
-            }
+            RoleState::Unreadable(fault) => Verdict::Undecided(Doubt::RoleUnreadable(fault.clone())),
         },
-        Principal::Other { account: Some(account) } if account != home.account => {
+        Principal::Other { account: Some(account), .. } if *account != home.account => {
             Verdict::Undecided(Doubt::OtherAccount)
         }
         Principal::Other { .. } => Verdict::Undecided(Doubt::NotAPrincipal),

@@ -18,7 +18,7 @@ impl Aws {
         match self.try_get_role(name).await {
             Ok(Some(role)) => RoleState::Present(role),
             Ok(None) => RoleState::Absent,
-            Err(fault) => RoleState::Unreadable { because: fault.to_string(), may_pass: fault.may_pass() },
+            Err(fault) => RoleState::Unreadable(fault),
         }
     }
 

@@ -306,12 +306,13 @@ async fn cluster(run: &Run<'_>, at: &ClusterRef, known: &Known, trust_records: b
     while let Some((seen, principal)) = looks.next().await {
         match seen {
             Ok(Some((entry, row))) => {
+                let principal = Principal::parse(&principal);
                 let role = role_of_principal(known, &principal, &run.invocation.home);
                 let role_read_at = known.roles_read_at;
                 view.sightings.push(Sighting {
                     at: at.clone(),
                     cluster: Some(cluster.clone()),
-                    principal_arn: principal,
+                    principal,
                     entry: Some(entry),
                     row,
                     role,
@@ -338,9 +339,9 @@ async fn look(
     Ok(entry.map(|entry| (entry, row)))
 }
 
-fn role_of_principal(known: &Known, principal: &str, home: &Home) -> RoleState {
-    match Principal::parse(principal) {
-        Principal::Role(arn) if arn.is_of(home) => known.role_of(&arn),
+fn role_of_principal(known: &Known, principal: &Principal, home: &Home) -> RoleState {
+    match principal {
+        Principal::Role(arn) if arn.is_of(home) => known.role_of(arn),
         _ => RoleState::unread("not a role of this account"),
     }
 }
@@ -352,7 +353,7 @@ fn archived(known: &Known, at: &ClusterRef, view: &View) -> Vec<Sighting> {
         Note::ArchivedWithItsRole(row) if !view.listed.contains(&**principal) => Some(Sighting {
             at: at.clone(),
             cluster: view.cluster.clone(),
-            principal_arn: principal.to_string(),
+            principal: Principal::parse(principal),
             entry: None,
             row: RowRead::Row(row.clone()),
             role: RoleArn::parse(principal).map_or(RoleState::Absent, |arn| known.role_of(&arn)),
@@ -367,7 +368,7 @@ fn archived(known: &Known, at: &ClusterRef, view: &View) -> Vec<Sighting> {
 /// order, without those.
 async fn unfinished(run: &Run<'_>, scope: &Scope, known: &Known, survey: &mut Survey, ends: tokio::time::Instant) {
     let met: BTreeSet<(ClusterRef, String)> =
-        survey.sightings.iter().map(|s| (s.at.clone(), s.principal_arn.clone())).collect();
+        survey.sightings.iter().map(|s| (s.at.clone(), s.principal.as_str().to_owned())).collect();
     let left =
         known.rows.iter().flat_map(|(at, notes)| notes.iter().map(move |(principal, note)| (at, principal, note)));
     let left: Vec<_> = left
@@ -393,10 +394,10 @@ async fn unfinished(run: &Run<'_>, scope: &Scope, known: &Known, survey: &mut Su
             Ok((cluster, entry)) => survey.sightings.push(Sighting {
                 at: at.clone(),
                 cluster,
-                principal_arn: principal.to_string(),
+                principal: Principal::parse(principal),
                 entry,
                 row: read.clone(),
-                role: role_of_principal(known, principal, &run.invocation.home),
+                role: role_of_principal(known, &Principal::parse(principal), &run.invocation.home),
                 role_read_at: known.roles_read_at,
             }),
             Err(fault) if fault == out_of_time() => survey.not_reached += 1,
@@ -418,9 +419,9 @@ fn created_lately(known: &Known, now: OffsetDateTime) -> usize {
 
 /// Reads a case's role by itself: a list may be older than the change it is to justify.
 pub async fn reread_role(run: &Run<'_>, sighting: &mut Sighting) {
-    let Some(arn) = RoleArn::parse(&sighting.principal_arn).filter(|arn| arn.is_of(&run.invocation.home)) else {
+    let Some(arn) = sighting.principal.role().filter(|arn| arn.is_of(&run.invocation.home)) else {
         return;
     };
     sighting.role_read_at = run.now();
-    sighting.role = run.app.aws.get_role(arn.name()).await.of(&arn);
+    sighting.role = run.app.aws.get_role(arn.name()).await.of(arn);
 }

@@ -11,14 +11,15 @@ use super::{Scope, Subject, Survey, examine};
 use crate::app::Run;
 use crate::blind_spot::BlindSpot;
 use crate::error::Error;
-use crate::model::{ClusterRef, RoleArn, RoleState};
+use crate::fault::Fault;
+use crate::model::{ClusterRef, Principal, RoleArn, RoleState};
 use crate::row::{Row, RowRead};
 use crate::sighting::{Examined, Sighting};
 
 /// The ledger is asked for so many roles at once.
 const QUERIES_AT_ONCE: usize = 16;
 
-type Rows = BTreeMap<String, Result<BTreeMap<ClusterRef, RowRead>, String>>;
+type Rows = BTreeMap<String, Result<BTreeMap<ClusterRef, RowRead>, Fault>>;
 
 /// Looks for the subjects' entries in all clusters in scope: one pass, however many roles.
 ///
@@ -87,14 +88,14 @@ pub async fn survey(run: &Run<'_>, subjects: &[Subject], scope: &Scope) -> Resul
     for found in pass.found {
         let principal = found.principal().to_owned();
         let row = row_of(&rows, &principal, &found.cluster.at);
-        let sighting = sighting(run, &roles, principal, found.cluster.at.clone(), row);
+        let sighting = sighting(run, &roles, &principal, found.cluster.at.clone(), row);
         survey.sightings.push(Sighting { cluster: Some(found.cluster), entry: Some(found.examined), ..sighting });
     }
     for (principal, at) in open {
         match examine(run, &at, &principal).await {
             Ok((cluster, entry)) => {
                 let row = row_of(&rows, &principal, &at);
-                let sighting = sighting(run, &roles, principal, at, row);
+                let sighting = sighting(run, &roles, &principal, at, row);
                 let sighting = Sighting { cluster, entry, ..sighting };
                 let is_work = sighting.row.row().is_none_or(|row| row.archived().is_none());
                 if is_work || (sighting.cluster.is_some() && sighting.is_archived()) {
@@ -155,7 +156,7 @@ pub async fn named_but_not_found(run: &Run<'_>, subject: &Subject, scope: &Scope
         survey.sightings.push(Sighting {
             at,
             cluster,
-            principal_arn: arn.as_str().to_owned(),
+            principal: Principal::Role(arn.clone()),
             entry,
             row,
             role: role.clone().of(arn),
@@ -191,17 +192,17 @@ async fn rows_of(run: &Run<'_>, arns: BTreeSet<RoleArn>) -> Rows {
 fn row_of(rows: &Rows, principal: &str, at: &ClusterRef) -> RowRead {
     match rows.get(principal) {
         Some(Ok(rows)) => rows.get(at).cloned().unwrap_or(RowRead::Absent),
-        Some(Err(because)) => RowRead::Unavailable(because.clone()),
+        Some(Err(fault)) => RowRead::Unavailable(fault.clone()),
         None => RowRead::Absent,
     }
 }
 
-fn sighting(run: &Run<'_>, roles: &Roles, principal_arn: String, at: ClusterRef, row: RowRead) -> Sighting {
-    let arn = RoleArn::parse(&principal_arn);
-    let known = arn.as_ref().and_then(|arn| Some((arn, roles.get(&arn.name().to_ascii_lowercase())?)));
+fn sighting(run: &Run<'_>, roles: &Roles, principal_arn: &str, at: ClusterRef, row: RowRead) -> Sighting {
+    let principal = Principal::parse(principal_arn);
+    let known = principal.role().and_then(|arn| Some((arn, roles.get(&arn.name().to_ascii_lowercase())?)));
     let (role, role_read_at) = match known {
         Some((arn, (state, read_at))) => (state.clone().of(arn), *read_at),
         None => (RoleState::unread("it was not asked for"), run.now()),
     };
-    Sighting { at, cluster: None, principal_arn, entry: None, row, role, role_read_at }
+    Sighting { at, cluster: None, principal, entry: None, row, role, role_read_at }
 }

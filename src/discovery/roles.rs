@@ -65,6 +65,6 @@ fn is_behind(state: &RoleState, creation: &Creation) -> bool {
                 && creation.at.is_none_or(|at| role.created_at.unix_timestamp() < at.unix_timestamp())
         }
         RoleState::Absent => true,
-        RoleState::Unreadable { .. } => false,
+        RoleState::Unreadable(_) => false,
     }
 }

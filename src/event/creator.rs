@@ -24,7 +24,7 @@ pub(super) fn read(identity: &Value, home: &Home) -> Option<Creator> {
     let is_own = match prefix {
         "AROA" => RoleArn::parse(arn).is_some_and(|role| role.is_of(home)),
         _ => {
-            matches!(Principal::parse(arn), Principal::User { account } if account == home.account)
+            matches!(Principal::parse(arn), Principal::User { account, .. } if account == home.account)
                 && arn.strip_prefix("arn:").and_then(|rest| rest.split(':').next()) == Some(&home.partition)
         }
     };

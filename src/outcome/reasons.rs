@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::fault::Fault;
+
 /// Why an entry waits for a person, a setting or a trusted creator.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "explain() says it, in the sentences that people read")]
@@ -28,9 +30,7 @@ pub enum Hold {
     CannotRecreate {
         because: String,
     },
-    RehearsalRefused {
-        by: String,
-    },
+    RehearsalRefused(Fault),
     RoleChanged {
         expected: String,
         present: String,
@@ -59,7 +59,7 @@ pub enum Delay {
     RoleTooYoung { age: Duration, settle: Duration },
     PrincipalNotYetValid,
     LeaseTaken,
-    LedgerUnavailable { because: String },
+    LedgerUnavailable(Fault),
 }
 
 /// What AWS refused or did not do.
@@ -67,12 +67,8 @@ pub enum Delay {
 #[expect(missing_docs, reason = "explain() says it, in the sentences that people read")]
 pub enum Failure {
     /// After the deletion; it trips the breaker.
-    RecreationRefused {
-        by: String,
-    },
-    AwsError {
-        because: String,
-    },
+    RecreationRefused(Fault),
+    AwsError(Fault),
 }
 
 /// Why an entry cannot be judged.
@@ -84,7 +80,7 @@ pub enum Doubt {
     ServiceLinkedRole { is_stale: bool },
     NotAPrincipal,
     RecordContradictsDates,
-    RoleUnreadable { because: String, may_pass: bool },
+    RoleUnreadable(Fault),
 }
 
 /// What another party did first, so that nothing is left to do.
@@ -140,7 +136,7 @@ impl Hold {
             Self::ClusterPattern => "clusterPattern",
             Self::RepairBudget { .. } => "repairBudget",
             Self::CannotRecreate { .. } => "cannotRecreate",
-            Self::RehearsalRefused { .. } => "rehearsalRefused",
+            Self::RehearsalRefused(_) => "rehearsalRefused",
             Self::RoleChanged { .. } => "roleChanged",
             Self::RecreationRefused => "recreationRefused",
             Self::LedgerRowInvalid { .. } => "ledgerRowInvalid",
@@ -189,8 +185,8 @@ impl Hold {
                 "EKS would not let this function create the entry again: {because}. Nothing was deleted. If you know how to \
                  create it again, replace it by hand."
             ),
-            Self::RehearsalRefused { by } => format!(
-                "The function tried the creation while the entry still stands, and it was refused ({by}). Nothing was \
+            Self::RehearsalRefused(fault) => format!(
+                "The function tried the creation while the entry still stands, and it was refused ({fault}). Nothing was \
                  deleted. Allow the call to this function's role, then run the command in remedy."
             ),
             Self::RoleChanged { expected, present } => format!(
@@ -238,7 +234,7 @@ impl Delay {
             Self::RoleTooYoung { .. } => "roleTooYoung",
             Self::PrincipalNotYetValid => "principalNotYetValid",
             Self::LeaseTaken => "leaseTaken",
-            Self::LedgerUnavailable { .. } => "ledgerUnavailable",
+            Self::LedgerUnavailable(_) => "ledgerUnavailable",
         }
     }
 
@@ -260,7 +256,7 @@ impl Delay {
                     .to_owned()
             }
             Self::LeaseTaken => "Another invocation works on this entry.".to_owned(),
-            Self::LedgerUnavailable { because } => {
+            Self::LedgerUnavailable(because) => {
                 format!(
                     "The ledger could not be read or written ({because}), so nothing was changed. The retry continues."
                 )
@@ -277,8 +273,8 @@ impl Failure {
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
-            Self::RecreationRefused { .. } => "recreationRefused",
-            Self::AwsError { .. } => "awsError",
+            Self::RecreationRefused(_) => "recreationRefused",
+            Self::AwsError(_) => "awsError",
         }
     }
 
@@ -286,11 +282,11 @@ impl Failure {
     #[must_use]
     pub fn explain(&self) -> String {
         match self {
-            Self::RecreationRefused { by } => format!(
-                "EKS refused to create the entry again after its deletion ({by}). Its settings are in the ledger. Until the \
+            Self::RecreationRefused(fault) => format!(
+                "EKS refused to create the entry again after its deletion ({fault}). Its settings are in the ledger. Until the \
                  entry is back, no other entry is deleted. Fix the cause: every run tries this entry again first."
             ),
-            Self::AwsError { because } => format!("AWS did not do what was asked: {because}."),
+            Self::AwsError(fault) => format!("AWS did not do what was asked: {fault}."),
         }
     }
 }
@@ -309,7 +305,7 @@ impl Doubt {
             Self::ServiceLinkedRole { .. } => "serviceLinkedRole",
             Self::NotAPrincipal => "notAPrincipal",
             Self::RecordContradictsDates => "recordContradictsDates",
-            Self::RoleUnreadable { .. } => "roleUnreadable",
+            Self::RoleUnreadable(_) => "roleUnreadable",
         }
     }
 
@@ -343,7 +339,7 @@ impl Doubt {
                  whether the role is let in (kubectl auth whoami). If not, approve the repair for this role ID."
                     .to_owned()
             }
-            Self::RoleUnreadable { because, .. } => format!("IAM did not show the role ({because})."),
+            Self::RoleUnreadable(fault) => format!("IAM did not show the role ({fault})."),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::reconciler::Reconciler;
 use crate::case::{Case, Purpose};
 use crate::ledger::Breaker;
-use crate::model::{RoleArn, RoleState};
+use crate::model::{Principal, RoleState};
 use crate::outcome::Outcome;
 use crate::row::RowRead;
 use crate::sighting::Sighting;
@@ -16,8 +16,9 @@ impl Reconciler<'_> {
     /// Tries the entry that tripped the breaker first. While it is not back, nothing else is deleted.
     pub(super) async fn finish_what_tripped(&self, breaker: Option<Breaker>, due: Vec<Case>) -> (Vec<Case>, Vec<Case>) {
         let Some(breaker) = breaker else { return (Vec::new(), due) };
-        let is_it =
-            |case: &Case| case.sighting.principal_arn == breaker.principal_arn && case.sighting.at == breaker.cluster;
+        let is_it = |case: &Case| {
+            case.sighting.principal.role() == Some(&breaker.principal) && case.sighting.at == breaker.cluster
+        };
         let (its, rest): (Vec<Case>, Vec<Case>) = due.into_iter().partition(is_it);
         let mut done = Vec::new();
         if its.is_empty() {
@@ -41,7 +42,7 @@ impl Reconciler<'_> {
 
     pub(super) async fn look_at(&self, breaker: &Breaker) -> Option<Case> {
         let run = self.run;
-        let row = run.ledger().row(&breaker.principal_arn, &breaker.cluster, run.now()).await;
+        let row = run.ledger().row(breaker.principal.as_str(), &breaker.cluster, run.now()).await;
         // Whoever closed the row has dealt with it; a row that cannot be read or followed is not closed.
         let is_closed = match &row {
             RowRead::Absent | RowRead::Expired(_) => true,
@@ -51,17 +52,16 @@ impl Reconciler<'_> {
         if is_closed {
             return None;
         }
-        let arn = RoleArn::parse(&breaker.principal_arn)?;
         let mut sighting = Sighting {
             at: breaker.cluster.clone(),
             cluster: None,
-            principal_arn: breaker.principal_arn.clone(),
+            principal: Principal::Role(breaker.principal.clone()),
             entry: None,
             row,
             role: RoleState::unread("it was not asked for"),
             role_read_at: run.now(),
         };
-        Box::pin(self.refresh(&mut sighting, &arn)).await.ok();
+        Box::pin(self.refresh(&mut sighting, &breaker.principal)).await.ok();
         let verdict = judge(&sighting, &run.invocation.home);
         Some(Case::new(sighting, verdict))
     }

@@ -7,13 +7,12 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::reconciler::Reconciler;
-use super::step::World;
+use super::step::{NotNow, World};
 use crate::aws::Priority;
 use crate::aws::eks::{Eks, Entries};
 use crate::fault::{Fault, FaultKind};
 use crate::guardrail::{Association, Permit};
 use crate::model::{AccessEntry, AccessPolicy, Cluster, ClusterRef, EntryType, RoleArn, RoleState, Snapshot};
-use crate::outcome::Outcome;
 use crate::row::{NotWritten, Row};
 use crate::sighting::Examined;
 
@@ -48,7 +47,7 @@ pub(super) trait Calls {
     /// Until when this invocation works on the entry.
     fn ends(&self) -> OffsetDateTime;
     /// Why no deletion may be begun at this moment, if so.
-    fn may_not_delete(&self) -> Option<Outcome>;
+    fn may_not_delete(&self) -> Option<NotNow>;
     /// From now on the entry may be gone: the calls are urgent.
     fn hurry(&self);
 }
@@ -131,9 +130,7 @@ impl Calls for Live<'_> {
 
     async fn role(&self) -> RoleState {
         let read = async { Ok(self.reconciler.run.app.aws.get_role(self.principal.name()).await.of(self.principal)) };
-        self.in_time(read)
-            .await
-            .unwrap_or_else(|fault| RoleState::Unreadable { because: fault.to_string(), may_pass: fault.may_pass() })
+        self.in_time(read).await.unwrap_or_else(RoleState::Unreadable)
     }
 
     async fn create(&self, permit: &Permit, wanted: &Snapshot) -> Result<AccessEntry, Fault> {
@@ -181,7 +178,7 @@ impl Calls for Live<'_> {
         self.is_urgent.store(true, Ordering::Relaxed);
     }
 
-    fn may_not_delete(&self) -> Option<Outcome> {
+    fn may_not_delete(&self) -> Option<NotNow> {
         self.reconciler.may_not_delete(self.ends)
     }
 }

@@ -53,7 +53,7 @@ pub(super) async fn turn(
     let world = match world {
         Ok(world) => world,
         Err(fault) if fault.may_pass() => return Turn::Pause(work.attempt.wait(Cause::EksUnreadable, calls.now())),
-        Err(fault) => return Turn::End(Ending::Failed(fault.to_string())),
+        Err(fault) => return Turn::End(Ending::Failed(fault)),
     };
     work.attempt.observe(&world);
     *seen = Some(world.clone());
@@ -90,9 +90,9 @@ pub(super) async fn finish(work: &mut Work, ending: Ending, calls: &impl Calls) 
     }
     if let Ending::Refused(by) = &ending
         && !work.repair.is_restore()
-        && let Err(NotWritten::Unavailable(because)) = calls.trip(&work.row(), by).await
+        && let Err(NotWritten::Unavailable(fault)) = calls.trip(&work.row(), &by.to_string()).await
     {
-        work.attempt.note = Some(format!("The breaker could not be written ({because})."));
+        work.attempt.note = Some(format!("The breaker could not be written ({fault})."));
     }
     let outcome = ending.outcome(&work.repair);
     let written = match ending.row_after(&work.repair, calls.now()) {

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::compare::{is_as_it_was, is_as_wanted, review_again};
 use super::step::{Attempt, Cause, Deletion, Ending, Rehearsal, Rules, Step, World};
+use crate::fault::Fault;
 use crate::guardrail::{self, Refusal};
 use crate::limits::LATE_FOR;
 use crate::model::{Cluster, Role, RoleState};
@@ -62,7 +63,7 @@ impl Decision<'_> {
             RoleState::Present(role) => role,
             RoleState::Absent if self.repair.holds_more() => return self.role_absent(entry),
             RoleState::Absent => return Step::End(Ending::JudgeAnew),
-            RoleState::Unreadable { because, .. } => return self.role_unreadable(because),
+            RoleState::Unreadable(fault) => return self.role_unreadable(fault),
         };
         match (&self.repair.phase, entry) {
             (Phase::Opened, entry) => self.before_the_deletion(cluster, role, entry),
@@ -102,11 +103,11 @@ impl Decision<'_> {
         if stands && !self.repair.holds_more() { Ending::HeldClosed(reason) } else { Ending::HeldOpen(reason) }
     }
 
-    fn role_unreadable(&self, because: &str) -> Step {
+    fn role_unreadable(&self, fault: &Fault) -> Step {
         if self.attempt.waited(Cause::RoleUnreadable) < UNREADABLE_ROLES {
             return Step::Wait(Cause::RoleUnreadable);
         }
-        Step::End(Ending::Failed(because.to_owned()))
+        Step::End(Ending::Failed(fault.clone()))
     }
 
     /// IAM answers eventually, so an absent role counts only after it has been absent for a while.

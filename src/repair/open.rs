@@ -3,7 +3,7 @@
 use super::calls::look;
 use super::perform::Work;
 use super::reconciler::{Reconciler, Wait};
-use super::step::{Attempt, Origin};
+use super::step::{Attempt, NotNow, Origin};
 use crate::case::{Case, Purpose};
 use crate::config::Mode;
 use crate::guardrail::{self, Permit, Refusal};
@@ -83,10 +83,8 @@ impl Reconciler<'_> {
             None if run.config().mode == Mode::Observe => return Some(Outcome::Held(Hold::Observing)),
             None => guardrail::continued(&repair, principal, &case.sighting.at),
         };
-        if repair.phase == Phase::Opened
-            && let Some(outcome) = self.halt()
-        {
-            return Some(outcome);
+        if repair.phase == Phase::Opened && self.is_halted() {
+            return Some(NotNow::Halted.outcome());
         }
         if run.until(run.deadline) < LEAST_FOR_A_DELETION {
             return Some(Outcome::Deferred { delay: Delay::TooLittleTime, deletion_sent });

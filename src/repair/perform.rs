@@ -192,13 +192,13 @@ fn rehearsal_failed(work: &mut Work, fault: &Fault) -> Next {
     }
     if fault.may_pass() {
         let is_enough = work.attempt.waited(Cause::Rehearsal) >= REHEARSALS;
-        return if is_enough { Next::End(Ending::Failed(fault.to_string())) } else { Next::Wait(Cause::Rehearsal) };
+        return if is_enough { Next::End(Ending::Failed(fault.clone())) } else { Next::Wait(Cause::Rehearsal) };
     }
     // The cluster or the entry is gone: the next read shows it.
     if fault.kind == FaultKind::NotFound {
         return Next::Wait(Cause::LateRead);
     }
-    Next::End(Ending::HeldClosed(Hold::RehearsalRefused { by: fault.to_string() }))
+    Next::End(Ending::HeldClosed(Hold::RehearsalRefused(fault.clone())))
 }
 
 /// Deletes an entry that we created and must not leave: its own ARN is read directly before.
@@ -207,14 +207,14 @@ async fn withdraw(work: &mut Work, arn: &str, calls: &impl Calls) -> Next {
         Ok(Some(entry)) if entry.arn == arn => {}
         Ok(_) => return Next::Wait(Cause::LateRead),
         Err(fault) if fault.may_pass() => return Next::Wait(Cause::EksUnreadable),
-        Err(fault) => return Next::End(Ending::Failed(fault.to_string())),
+        Err(fault) => return Next::End(Ending::Failed(fault.clone())),
     }
     match calls.delete(&work.attempt.permit).await {
         Ok(()) => {}
         Err(fault) if fault.kind == FaultKind::NotFound => {}
         Err(fault) if fault.kind == FaultKind::Throttled => return Next::Wait(Cause::Throttled),
         Err(fault) if fault.may_pass() => return Next::Wait(Cause::Settling),
-        Err(fault) => return Next::End(Ending::Failed(fault.to_string())),
+        Err(fault) => return Next::End(Ending::Failed(fault.clone())),
     }
     work.attempt.withdrawn.push(arn.to_owned());
     work.attempt.creation = None;
@@ -238,7 +238,7 @@ async fn associate(work: &mut Work, policies: &[AccessPolicy], calls: &impl Call
         }
     }
     match refusal {
-        Some(fault) => Next::End(Ending::Refused(fault.to_string())),
+        Some(fault) => Next::End(Ending::Refused(fault)),
         None => Next::Look,
     }
 }

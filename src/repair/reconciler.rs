@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::LOOKS;
 use super::calls::Live;
-use super::step::World;
+use super::step::{NotNow, World};
 use crate::app::Run;
 use crate::case::{Case, Purpose};
 use crate::config::OnRoleDeleted;
@@ -62,7 +62,7 @@ impl<'a> Reconciler<'a> {
                 case.outcome = outcome;
                 return case;
             }
-            let Some(arn) = RoleArn::parse(&case.sighting.principal_arn) else { break };
+            let Some(arn) = case.sighting.principal.role().cloned() else { break };
             if let Err(outcome) = Box::pin(self.refresh(&mut case.sighting, &arn)).await {
                 case.outcome = outcome;
                 return case;
@@ -89,12 +89,12 @@ impl<'a> Reconciler<'a> {
             RowRead::Unfit(_, because) if !matches!(self.purpose, Purpose::Restore { .. }) => {
                 return Some(Outcome::Held(Hold::LedgerRowInvalid { because: because.clone() }));
             }
-            RowRead::Unavailable(because) => {
-                return Some(Outcome::deferred(Delay::LedgerUnavailable { because: because.clone() }));
+            RowRead::Unavailable(fault) => {
+                return Some(Outcome::deferred(Delay::LedgerUnavailable(fault.clone())));
             }
             RowRead::Absent | RowRead::Expired(_) | RowRead::Row(_) | RowRead::Unfit(..) => {}
         }
-        let Some(principal) = RoleArn::parse(&case.sighting.principal_arn) else {
+        let Some(principal) = case.sighting.principal.role().cloned() else {
             return Some(looked_at(&case.verdict));
         };
         if let Purpose::Restore { role_id } = self.purpose {
@@ -171,21 +171,22 @@ impl<'a> Reconciler<'a> {
         matches!(self.purpose, Purpose::Act { .. } | Purpose::Check)
     }
 
-    /// What becomes of an entry whose deletion the breaker forbids, while it stands.
-    pub(super) fn halt(&self) -> Option<Outcome> {
-        self.halted.load(Ordering::SeqCst).then_some(Outcome::Held(Hold::RecreationRefused))
+    /// Whether the breaker forbids every deletion.
+    pub(super) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::SeqCst)
     }
 
     /// Why no deletion may be sent now, if so.
-    pub(super) fn may_not_delete(&self, ends: OffsetDateTime) -> Option<Outcome> {
+    pub(super) fn may_not_delete(&self, ends: OffsetDateTime) -> Option<NotNow> {
         let too_late = self.run.until(self.run.deadline.min(ends)) < LEAST_FOR_A_DELETION;
-        self.halt().or_else(|| too_late.then(|| Outcome::deferred(Delay::TooLittleTime)))
+        let halted = self.is_halted().then_some(NotNow::Halted);
+        halted.or_else(|| too_late.then_some(NotNow::TooLittleTime))
     }
 
     /// A place in the budget of deletions, or why there is none.
     pub(super) fn begin(&self) -> Result<Place<'_>, Outcome> {
-        if let Some(outcome) = self.may_not_delete(self.run.deadline) {
-            return Err(outcome);
+        if let Some(not_now) = self.may_not_delete(self.run.deadline) {
+            return Err(not_now.outcome());
         }
         let limit = self.run.config().max_repairs;
         let before = self.begun.fetch_add(1, Ordering::SeqCst);
@@ -236,7 +237,7 @@ impl<'a> Reconciler<'a> {
                 sighting.entry = entry;
                 Ok(())
             }
-            Err(fault) => Err(Outcome::Failed(Failure::AwsError { because: fault.to_string() })),
+            Err(fault) => Err(Outcome::Failed(Failure::AwsError(fault))),
         }
     }
 }

@@ -88,7 +88,7 @@ impl Reconciler<'_> {
         if !is_same || role != RoleState::Absent {
             let _ = self.give_up(&row, there).await;
             let fault = now.err().or(seen.err());
-            return fault.map(|fault| Outcome::Failed(Failure::AwsError { because: fault.to_string() }));
+            return fault.map(|fault| Outcome::Failed(Failure::AwsError(fault)));
         }
         Some(match run.eks(&before.at.region).remove_access_entry(permit).await {
             Ok(()) => Outcome::Removed(Gone::RoleDeleted),
@@ -98,7 +98,7 @@ impl Reconciler<'_> {
                 let _ = self.give_up(&row, there.filter(|row| row.archived().is_some())).await;
                 Outcome::Preceded(Precedence::DeletedByOwner)
             }
-            Err(fault) => Outcome::Failed(Failure::AwsError { because: fault.to_string() }),
+            Err(fault) => Outcome::Failed(Failure::AwsError(fault)),
         })
     }
 

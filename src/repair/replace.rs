@@ -11,7 +11,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::guardrail;
 use crate::limits::LEAST_FOR_ANOTHER_CREATION;
 use crate::model::{Cluster, RoleState};
-use crate::outcome::{Delay, Outcome};
+use crate::outcome::Delay;
 use crate::row::Phase;
 
 /// Deletes the entry of the row. `DeleteAccessEntry` has no precondition: so the row is written, which proves that the
@@ -19,8 +19,8 @@ use crate::row::Phase;
 /// changes after that read was sent cannot be seen.
 pub(super) async fn delete(work: &mut Work, rules: &Rules<'_>, calls: &impl Calls) -> Next {
     let is_first = work.repair.phase == Phase::Opened;
-    if is_first && let Some(outcome) = calls.may_not_delete() {
-        return Next::End(not_begun(outcome));
+    if is_first && let Some(not_now) = calls.may_not_delete() {
+        return Next::End(not_now.ending());
     }
     if is_first {
         work.repair.phase = Phase::DeletionSent { at: calls.now() };
@@ -86,18 +86,10 @@ async fn do_not_delete(work: &mut Work, is_first: bool, fault: Option<&Fault>, c
         return Next::End(Ending::NotWritten(problem));
     }
     match fault {
-        Some(fault) if !fault.may_pass() => Next::End(Ending::Failed(fault.to_string())),
+        Some(fault) if !fault.may_pass() => Next::End(Ending::Failed(fault.clone())),
         Some(_) => Next::Wait(Cause::EksUnreadable),
         None if is_first => Next::Look,
         None => Next::Wait(Cause::LateRead),
-    }
-}
-
-fn not_begun(outcome: Outcome) -> Ending {
-    match outcome {
-        Outcome::Held(reason) => Ending::HeldClosed(reason),
-        Outcome::Deferred { delay: reason, .. } => Ending::Deferred(reason),
-        other => Ending::Failed(other.label().to_owned()),
     }
 }
 
@@ -116,10 +108,10 @@ async fn deletion_failed(work: &mut Work, is_first: bool, before: Deletion, faul
         _ if fault.may_have_happened() => Next::Wait(Cause::Settling),
         // A clear refusal: the entry stands as it was.
         _ if is_first => match work.enter(Phase::Opened, calls).await {
-            Ok(()) => Next::End(Ending::FailedClosed(fault.to_string())),
+            Ok(()) => Next::End(Ending::FailedClosed(fault.clone())),
             Err(problem) => Next::End(Ending::NotWritten(problem)),
         },
-        _ => Next::End(Ending::Failed(fault.to_string())),
+        _ => Next::End(Ending::Failed(fault.clone())),
     }
 }
 
@@ -199,7 +191,7 @@ async fn not_created(work: &mut Work, before: Phase, fault: Option<&Fault>, call
     }
     // The state of the cluster: not ours to mend, and no sign for other entries.
     if fault.kind == FaultKind::InvalidRequest {
-        return Next::End(Ending::Failed(fault.to_string()));
+        return Next::End(Ending::Failed(fault.clone()));
     }
-    Next::End(Ending::Refused(fault.to_string()))
+    Next::End(Ending::Refused(fault.clone()))
 }

@@ -15,8 +15,8 @@ impl Reconciler<'_> {
             case.note = Some("There is an entry; nothing was restored. If it is stale, approve its repair.".to_owned());
             return Some(Outcome::None);
         }
-        if let RoleState::Unreadable { because, may_pass } = &case.sighting.role {
-            return Some(Outcome::Undecided(Doubt::RoleUnreadable { because: because.clone(), may_pass: *may_pass }));
+        if let RoleState::Unreadable(fault) = &case.sighting.role {
+            return Some(Outcome::Undecided(Doubt::RoleUnreadable(fault.clone())));
         }
         let state = state_of(&case.sighting).filter(|state| !matches!(state, State::Recorded(_)));
         let (Some(state), Some(cluster), RoleState::Present(role)) =

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::fault::Fault;
 use crate::guardrail::{Association, Permit, Refusal};
 use crate::model::{AccessPolicy, Cluster, Role, RoleArn, RoleState, Snapshot};
 use crate::outcome::{Delay, Failure, Gone, Hold, Outcome, Precedence};
@@ -211,13 +212,40 @@ pub(super) enum Ending {
     /// A retry starts again; nothing was changed, so the row is closed.
     DeferredClosed(Delay),
     /// AWS does not answer or refuses; the row stays open.
-    Failed(String),
+    Failed(Fault),
     /// AWS refused before anything was changed; the row is closed.
-    FailedClosed(String),
+    FailedClosed(Fault),
     /// EKS refuses the creation after the deletion; the row stays open, and the breaker is tripped.
-    Refused(String),
+    Refused(Fault),
     /// The row could not be written; whoever wrote it, or a retry, continues.
     NotWritten(NotWritten),
+}
+
+/// Why no deletion may be begun at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotNow {
+    /// The breaker stands.
+    Halted,
+    /// Too little time is left to create the entry again.
+    TooLittleTime,
+}
+
+impl NotNow {
+    /// What is reported of an entry that is not begun.
+    pub(super) fn outcome(self) -> Outcome {
+        match self {
+            Self::Halted => Outcome::Held(Hold::RecreationRefused),
+            Self::TooLittleTime => Outcome::deferred(Delay::TooLittleTime),
+        }
+    }
+
+    /// How a repair ends that was opened and has deleted nothing.
+    pub(super) fn ending(self) -> Ending {
+        match self {
+            Self::Halted => Ending::HeldClosed(Hold::RecreationRefused),
+            Self::TooLittleTime => Ending::Deferred(Delay::TooLittleTime),
+        }
+    }
 }
 
 /// What becomes of the row.
@@ -252,10 +280,8 @@ impl Ending {
             Self::ClusterGone => Outcome::Removed(Gone::ClusterGone),
             Self::Deferred(reason) => Outcome::Deferred { delay: reason.clone(), deletion_sent },
             Self::DeferredClosed(reason) => Outcome::deferred(reason.clone()),
-            Self::Failed(because) | Self::FailedClosed(because) => {
-                Outcome::Failed(Failure::AwsError { because: because.clone() })
-            }
-            Self::Refused(by) => Outcome::Failed(Failure::RecreationRefused { by: by.clone() }),
+            Self::Failed(fault) | Self::FailedClosed(fault) => Outcome::Failed(Failure::AwsError(fault.clone())),
+            Self::Refused(fault) => Outcome::Failed(Failure::RecreationRefused(fault.clone())),
             Self::NotWritten(problem) => Outcome::Deferred { delay: problem.clone().reason(), deletion_sent },
         }
     }

@@ -35,14 +35,14 @@ pub(super) fn of(case: &Case, invocation: &Invocation) -> Option<String> {
 fn invoke(command: &str, case: &Case, invocation: &Invocation) -> String {
     let sighting = &case.sighting;
     let mut payload = json!({
-        "command": command, "principalArn": sighting.principal_arn,
+        "command": command, "principalArn": sighting.principal.as_str(),
         "clusterName": sighting.at.name, "region": sighting.at.region,
     });
     let needs_right = matches!(command, "approve" | "restore" | "forget");
     if matches!(command, "approve" | "restore") {
         payload["roleId"] = match &sighting.role {
             RoleState::Present(role) => json!(role.id.to_string()),
-            RoleState::Absent | RoleState::Unreadable { .. } => json!("ID-OF-THE-ROLE"),
+            RoleState::Absent | RoleState::Unreadable(_) => json!("ID-OF-THE-ROLE"),
         };
     }
     let function = if needs_right { invocation.qualified("approve") } else { invocation.unqualified() };
@@ -58,7 +58,7 @@ fn invoke(command: &str, case: &Case, invocation: &Invocation) -> String {
 /// refused.
 fn by_hand(case: &Case) -> Option<String> {
     let sighting = &case.sighting;
-    let principal = RoleArn::parse(&sighting.principal_arn)?;
+    let principal = sighting.principal.role()?;
     // Of an unfinished repair the row has it all; the entry may be our own, without all of its policies.
     let of_repair = sighting.row.open().map(|row| row.snapshot().clone());
     let snapshot = of_repair.or_else(|| sighting.snapshot())?;

@@ -44,7 +44,7 @@ fn sighting(principal: &str, entry_created: OffsetDateTime, role_created: Offset
             node_role_arn: None,
             tags: BTreeMap::new(),
         }),
-        principal_arn: principal.to_owned(),
+        principal: Principal::parse(principal),
         entry: Some(Examined { entry, policies: Vec::new() }),
         row: RowRead::Absent,
         role: RoleState::Present(Role {

@@ -47,7 +47,8 @@ fn words(read: &RowRead) -> String {
             assert!(row.archived().is_some(), "what does not fit is read as archived");
             return format!("unfit: {because}");
         }
-        RowRead::Invalid(because) | RowRead::Unavailable(because) => return format!("invalid: {because}"),
+        RowRead::Invalid(because) => return format!("invalid: {because}"),
+        RowRead::Unavailable(fault) => return format!("invalid: {fault}"),
         RowRead::Row(row) => row,
     };
     let mut words = Vec::new();

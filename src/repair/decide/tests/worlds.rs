@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use time::{Duration, OffsetDateTime};
 
+use crate::fault::Fault;
 use crate::guardrail::{self, IGNORE_KEY, IGNORE_VALUE, Permit, Refusal};
 use crate::model::{Cluster, Role, RoleState, Snapshot};
 use crate::outcome::{Gone, Hold};
@@ -147,7 +148,7 @@ pub(super) fn roles() -> Vec<RoleState> {
     refused.created_at = born(PERMITTED);
     let mut young = role(YOUNG);
     young.created_at = now();
-    let unreadable = RoleState::Unreadable { because: "no answer".to_owned(), may_pass: true };
+    let unreadable = RoleState::Unreadable(Fault::timed_out("GetRole", "no answer"));
     let present = [role(PERMITTED), role(LATER), refused, role(OBSERVED), young].map(RoleState::Present);
     present.into_iter().chain([RoleState::Absent, unreadable]).collect()
 }

@@ -40,14 +40,14 @@ STORY := story::
 LOCAL_AWS_TARGET := $(TARGET)/local_aws
 LOCAL_AWS := $(LOCAL_AWS_TARGET)/debug/local-aws
 LIVE_PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/live
+BENCH_PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/bench
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
-HONEST := PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz bench clean evaluator
-.PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested try-evaluator
+.PHONY: help demo check test lint deny deployed honest local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz bench clean evaluator
+.PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested live-bench try-evaluator
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -90,11 +90,8 @@ evaluator: $(EVALUATOR_READY) ## Install the IAM evaluator that the deployed tes
 try-evaluator:
 	@$(MAKE) --no-print-directory evaluator || [ -z '$(filter 1 true,$(CI))' ]
 
-honest: $(VENV_READY) local-aws $(RECORDING) ## The AWS in the process against botocore's service models and the emulator
-	$(HONEST) CLOUD_RECORDING=$(RECORDING) $(VENV)/bin/python -m pytest tests/honest
-
-compare: $(VENV_READY) local-aws ## Where the AWS in the process and the emulator differ, as a table
-	@$(HONEST) PYTHONPATH=tests/deployed:tests/local_aws $(VENV)/bin/python tests/honest/compare.py
+honest: $(VENV_READY) local-aws $(RECORDING) ## The AWS in the process against botocore's service models
+	PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS) CLOUD_RECORDING=$(RECORDING) $(VENV)/bin/python -m pytest tests/honest
 
 local-aws: ## Build the AWS in the process as a server on loopback ports
 	cargo build --locked --manifest-path tests/local_aws/Cargo.toml --bin local-aws --target-dir $(LOCAL_AWS_TARGET)
@@ -102,9 +99,10 @@ local-aws: ## Build the AWS in the process as a server on loopback ports
 $(RECORDING):
 	CLOUD_RECORDING=$@ cargo test --locked --test scenarios
 
-live-tested: $(VENV_READY) local-aws ## The tests of `make live-test`, against the AWS of the scenarios on loopback ports
+live-tested: $(VENV_READY) local-aws ## The tests of `make live-test` and of HTTPS, against the AWS of the scenarios on loopback ports
 	@[ -n '$(BOOTSTRAP)' ] || cargo build --locked --bin bootstrap
 	LOCAL_AWS=$(LOCAL_AWS) BOOTSTRAP=$(or $(BOOTSTRAP),$(DEBUG_BOOTSTRAP)) $(LIVE_PYTEST)
+	LOCAL_AWS=$(LOCAL_AWS) BOOTSTRAP=$(or $(BOOTSTRAP),$(DEBUG_BOOTSTRAP)) $(BENCH_PYTEST)
 
 build: $(BUILD_TOOLS_READY) ## Build the function for Lambda, with Cargo Lambda: [ARCHITECTURE=x86_64|arm64]
 	$(LAMBDA_BUILD)
@@ -118,7 +116,7 @@ package: bucket-is-given $(VENV_READY) build ## Zip, and a template without tran
 bucket-is-given:
 	@[ -n '$(BUCKET)' ] || { echo "Which bucket, in the stack's Region? make package BUCKET=name"; exit 2; }
 
-budgets: build local-aws ## Binary under 8 MB, zip under 4 MB, peak memory on 500 clusters under 32 MB
+budgets: build local-aws ## Binary under 8.5 MB, zip under 4 MB, peak memory on 500 clusters under 32 MB
 	@$(PYTHON) tests/bench/size.py $(RELEASE_BOOTSTRAP)
 	@$(PYTHON) tests/bench/memory.py $(RELEASE_BOOTSTRAP) $(LOCAL_AWS)
 
@@ -147,7 +145,7 @@ fuzz: ## Look for inputs that break a parser: [TARGET_NAME=payload|row|trust|set
 crash-sweep: ## Cut every job at every call, with every kind of second run; the number of cuts
 	EVERY=1 cargo test --locked --test scenarios -- --nocapture cuts::
 
-fault-matrix: ## Every call of every job × seven faults × once, for ten seconds, for good; as tables
+fault-matrix: ## Every call of every job × every fault × once, for ten seconds, for good; as tables
 	EVERY=1 cargo test --locked --test scenarios -- --nocapture fault_matrix::
 
 bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits shared']
@@ -172,6 +170,10 @@ inventory-csv: ## Who has access to which cluster, as CSV: [PRINCIPAL=arn] [CLUS
 
 inventory-markdown: ## The same as a Markdown table
 	@$(PYTHON) tests/tools/inventory.py $(INVOCATION) --format markdown
+
+live-bench: ## What invocations of the deployed function took, out of its log, beside `make bench`: [FUNCTION=name] [DAYS=7]
+	@$(PYTHON) tests/tools/live_bench.py --function '$(FUNCTION)' --function-region '$(FUNCTION_REGION)' \
+	  --days $(or $(DAYS),7) --bench $(TARGET)/bench/bench.json
 
 # Proof in an account of your own: see "Prove it in your account" in README.md.
 LIVE_PYTHON = $(VENV)/bin/python

@@ -13,16 +13,11 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::event::Invocation;
 use crate::ledger::{Breaker, Ledger};
+use crate::limits::{FOR_THE_REPORT, LONGEST_SURVEY};
 use crate::model::Region;
 
 /// Tells the time. Given in, so that tests can turn it.
 pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
-
-/// Kept back from every deadline: for the metrics, the log lines and the answer.
-const FOR_THE_REPORT: Duration = Duration::from_secs(3);
-
-/// The longest that the look at the clusters may take, slow Regions and all.
-const LONGEST_SURVEY: Duration = Duration::from_mins(1);
 
 /// For how long the breaker counts as it was read beside the survey.
 const BREAKER_COUNTS_FOR: time::Duration = time::Duration::seconds(10);

@@ -1,13 +1,15 @@
 //! The AWS SDK behind the model's words: nothing outside this folder names one of its types.
 //!
-//! One shared configuration and HTTP client serve all services and Regions, so certificates are loaded once and
-//! connections are reused. EKS is regional: its clients are made when a Region is first asked.
+//! One shared configuration and [HTTP client](Http) serve all services and Regions. EKS is regional: its clients are made
+//! when a Region is first asked.
 
 pub mod account;
+mod authorities;
 pub mod cloudwatch;
 pub mod dynamodb;
 pub mod eks;
 pub mod fault;
+mod http;
 pub mod iam;
 mod limiter;
 pub mod stored;
@@ -23,7 +25,9 @@ use aws_sdk_iam::config::retry::{RetryPartition, TokenBucket};
 use tokio::sync::Semaphore;
 
 use crate::model::Region;
+pub use authorities::{Authorities, UnusableBundle};
 use eks::Eks;
+pub use http::Http;
 pub use turns::Priority;
 
 /// Attempts of the SDK at a read, a ledger write or a metric, at most [`LONGEST_WAIT`] apart: enough to outlast a burst
@@ -57,7 +61,6 @@ impl Aws {
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(LONGEST_WAIT))
             .timeout_config(
                 TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(4))
                     .operation_attempt_timeout(Duration::from_secs(10))
                     .operation_timeout(Duration::from_secs(50))
                     .build(),
@@ -103,10 +106,6 @@ fn retries() -> RetryPartition {
 }
 
 /// The SDK's configuration from the environment, with one HTTP client for everything.
-pub async fn load_config() -> aws_config::SdkConfig {
-    use aws_smithy_http_client::tls;
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-        .build_https();
-    aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http).load().await
+pub async fn load_config(http: &Http) -> aws_config::SdkConfig {
+    aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http.client()).load().await
 }

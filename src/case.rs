@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::event::Creator;
 use crate::guardrail::{self, Refusal};
+use crate::model::Creator;
 use crate::model::RoleId;
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Hold, Outcome};
 use crate::sighting::Sighting;
 use crate::verdict::Verdict;
 
@@ -38,7 +38,7 @@ impl Case {
         Self {
             sighting,
             verdict,
-            outcome: Outcome::nothing(),
+            outcome: Outcome::None,
             previous_role_id: previous,
             previous_entry_arn: None,
             locked_out: None,
@@ -59,7 +59,7 @@ impl Case {
 
     /// The ignore tag, if entry or cluster has it.
     #[must_use]
-    pub fn ignore_tag(&self) -> Option<Reason> {
+    pub fn ignore_tag(&self) -> Option<Hold> {
         match guardrail::tags(&self.sighting.snapshot()?, self.sighting.cluster.as_ref()?) {
             Err(Refusal::Hold(reason)) => Some(reason),
             _ => None,

@@ -6,12 +6,12 @@
 
 use std::time::Duration;
 
-use crate::event::Creator;
+use crate::model::{Creator, Region};
 use crate::pattern::{CreatorPattern, Patterns};
 
 mod regions;
 
-pub use regions::{RegionSelection, parse_region};
+pub use regions::RegionSelection;
 
 /// All settings; each field is one environment variable. An empty variable counts as unset.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Config {
     /// `MODE`, `repair`: whether anything is changed in EKS.
     pub mode: Mode,
     /// `HOLD`, `privileged`: which stale entries wait for a person or a trusted creator.
-    pub hold: Hold,
+    pub hold: HoldSetting,
     /// `TRUSTED_CREATORS`, empty: whose `CreateRole` releases what `HOLD` would hold.
     pub trusted_creators: Vec<CreatorPattern>,
     /// `ALLOW_PRIVILEGED_GRANTS`, `true`: whether IAM lets this function grant more than the view policy. It changes
@@ -59,7 +59,11 @@ impl Config {
         Ok(Self {
             regions: settings.read("REGIONS", RegionSelection::ACCEPTED, RegionSelection::parse)?.unwrap_or_default(),
             mode: settings.word("MODE", [Mode::Repair, Mode::Observe], Mode::as_str)?,
-            hold: settings.word("HOLD", [Hold::Privileged, Hold::All, Hold::None], Hold::as_str)?,
+            hold: settings.word(
+                "HOLD",
+                [HoldSetting::Privileged, HoldSetting::All, HoldSetting::None],
+                HoldSetting::as_str,
+            )?,
             trusted_creators: settings
                 .read("TRUSTED_CREATORS", CREATORS_ACCEPTED, CreatorPattern::parse_list)?
                 .unwrap_or_default(),
@@ -122,7 +126,7 @@ impl Mode {
 
 /// Which stale entries wait for a person or a trusted creator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
+pub enum HoldSetting {
     /// Those that give more than a viewer's access, or could.
     Privileged,
     /// Every one.
@@ -131,7 +135,7 @@ pub enum Hold {
     None,
 }
 
-impl Hold {
+impl HoldSetting {
     /// The word of the setting.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -230,7 +234,7 @@ fn table(text: &str) -> Result<String, String> {
     let name = if text.starts_with("arn:") {
         match text.splitn(6, ':').collect::<Vec<_>>()[..] {
             [_, _, "dynamodb", region, account, resource]
-                if parse_region(region).is_some()
+                if Region::parse(region).is_some()
                     && account.len() == 12
                     && account.bytes().all(|b| b.is_ascii_digit()) =>
             {

@@ -16,67 +16,14 @@ use time::OffsetDateTime;
 
 use crate::app::Run;
 use crate::aws::eks::{Eks, Entries};
-use crate::aws::fault::{Fault, FaultKind};
 use crate::error::Error;
+use crate::fault::{Fault, FaultKind};
 use crate::model::{AccessEntry, Cluster, ClusterRef, Region, RoleArn, RoleId};
 
+use crate::blind_spot::BlindSpot;
 use crate::sighting::{Examined, Sighting};
-pub use all::{reread_role, survey_all};
+pub use all::{RecordSeen, SeenCluster, reread_role, survey_all};
 pub use named::{named_but_not_found, survey};
-
-/// What could not be seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlindSpot {
-    /// The Region.
-    pub region: Region,
-    /// The cluster; `None` where the whole Region is concerned.
-    pub cluster: Option<String>,
-    /// Why.
-    pub cause: FaultKind,
-    /// AWS's words.
-    pub detail: String,
-}
-
-impl BlindSpot {
-    /// All labels, in the order of the README's table.
-    pub const LABELS: [&'static str; 7] =
-        ["accessDenied", "deniedByOrganization", "throttled", "timedOut", "serverError", "unresolvable", "refused"];
-
-    fn of(region: &Region, cluster: Option<&str>, fault: &Fault) -> Self {
-        Self {
-            region: region.clone(),
-            cluster: cluster.map(str::to_owned),
-            cause: fault.kind,
-            detail: fault.to_string(),
-        }
-    }
-
-    /// The word for machines.
-    #[must_use]
-    pub fn label(&self) -> &'static str {
-        match self.cause {
-            FaultKind::Denied { by_organization: true } => "deniedByOrganization",
-            FaultKind::Throttled => "throttled",
-            FaultKind::TimedOut => "timedOut",
-            FaultKind::Unresolvable => "unresolvable",
-            FaultKind::Denied { by_organization: false } => "accessDenied",
-            FaultKind::ServerError => "serverError",
-            FaultKind::NotFound
-            | FaultKind::InUse
-            | FaultKind::InvalidRequest
-            | FaultKind::InvalidParameter
-            | FaultKind::LimitExceeded
-            | FaultKind::ConditionFailed
-            | FaultKind::Refused => "refused",
-        }
-    }
-
-    /// Whether it may pass by itself: a clear refusal is not retried.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        matches!(self.cause, FaultKind::Throttled | FaultKind::TimedOut | FaultKind::ServerError)
-    }
-}
 
 /// Where to look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

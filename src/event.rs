@@ -7,7 +7,7 @@
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::model::{RoleArn, RoleId};
+use crate::model::{Creator, RoleArn, RoleId};
 
 mod batch;
 mod command;
@@ -18,8 +18,7 @@ mod invocation;
 mod mistake;
 
 pub use batch::{BatchContent, BatchRecord};
-pub use command::{Claim, Command, NotPermitted, authorize};
-pub use creator::Creator;
+pub use command::{Authorized, Claim, Command, NotPermitted, authorize};
 use form::Form;
 pub use invocation::{Invocation, InvokedAs, NotAFunction};
 

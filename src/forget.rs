@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::app::Run;
 use crate::error::Error;
-use crate::ledger::stored::RowKey;
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Delay, Outcome};
 use crate::report::Report;
 use crate::row::NotWritten;
+use crate::row::RowKey;
 
 /// Deletes the row, if need be although it is of an unfinished repair, and answers with a report that has it as `forgotten`.
 ///
@@ -52,7 +52,7 @@ fn answer(run: &Run<'_>, report: &Report) -> Value {
 
 /// Somebody writes the row: it was not deleted, and may be in a minute or two.
 fn at_work(run: &Run<'_>, key: &RowKey, report: Report) -> Error {
-    let reason = Reason::LeaseTaken;
+    let reason = Delay::LeaseTaken;
     let problem =
         format!("{key}: deferred ({}): an invocation is at work on the row; run the command again", reason.label());
     let report = match key {

@@ -4,10 +4,10 @@
 //! reason to believe that the new role is the old one's rightful successor: the entry gives little (`HOLD=privileged`),
 //! or a trusted creator made the very role that exists, or a person approved its ID. Any doubt holds.
 
-use crate::config::{Config, Hold, Mode};
-use crate::event::Creator;
+use crate::config::{Config, HoldSetting, Mode};
+use crate::model::Creator;
 use crate::model::{AccessPolicy, Cluster, ClusterRef, EntryType, Home, Role, RoleArn, RoleId, Snapshot, VIEW_POLICY};
-use crate::outcome::Reason;
+use crate::outcome::Hold;
 use crate::row::{Permitted, Repair};
 use crate::trust;
 
@@ -128,7 +128,7 @@ impl Permit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// Held, whatever the mode.
-    Hold(Reason),
+    Hold(Hold),
     /// Everything is in order, but the mode only observes.
     Observed,
 }
@@ -183,17 +183,17 @@ pub fn review(request: Request<'_>) -> Result<Permit, Refusal> {
     let Request { config, home, principal, snapshot, cluster, role, asked } = request;
     tags(snapshot, cluster)?;
     if role.arn != *principal || !principal.is_of(home) {
-        return Err(Refusal::Hold(Reason::CannotRecreate { because: "the role has another ARN".to_owned() }));
+        return Err(Refusal::Hold(Hold::CannotRecreate { because: "the role has another ARN".to_owned() }));
     }
     recreatable(principal, snapshot, cluster)?;
     if config.ledger_table.is_none() {
-        return Err(Refusal::Hold(Reason::NoLedger));
+        return Err(Refusal::Hold(Hold::NoLedger));
     }
     grants(config, principal, snapshot)?;
     let grounds = match asked {
         Asked::ByApprover { role_id } if *role_id == role.id => "a person approved this role ID".to_owned(),
         Asked::ByApprover { role_id } => {
-            return Err(Refusal::Hold(Reason::RoleChanged {
+            return Err(Refusal::Hold(Hold::RoleChanged {
                 expected: role_id.to_string(),
                 present: role.id.to_string(),
             }));
@@ -214,16 +214,16 @@ pub fn review(request: Request<'_>) -> Result<Permit, Refusal> {
 /// started.
 ///
 /// # Errors
-/// The [`Reason`] to hold.
-pub fn resume(config: &Config, repair: &Repair, principal: &RoleArn, cluster: &Cluster) -> Result<Permit, Reason> {
+/// The [`Hold`].
+pub fn resume(config: &Config, repair: &Repair, principal: &RoleArn, cluster: &Cluster) -> Result<Permit, Hold> {
     if let Err(Refusal::Hold(reason)) = tags(&repair.wanted, cluster) {
         return Err(reason);
     }
     if config.mode == Mode::Observe {
-        return Err(Reason::Observing);
+        return Err(Hold::Observing);
     }
     match recreatable(principal, &repair.wanted, cluster) {
-        Err(Refusal::Hold(Reason::CannotRecreate { because })) => Err(Reason::LedgerRowInvalid { because }),
+        Err(Refusal::Hold(Hold::CannotRecreate { because })) => Err(Hold::LedgerRowInvalid { because }),
         _ => Ok(continued(repair, principal, &cluster.at)),
     }
 }
@@ -250,7 +250,7 @@ pub fn review_removal(
     recreatable(principal, snapshot, cluster)?;
     patterns(config, principal, cluster)?;
     if config.ledger_table.is_none() {
-        return Err(Refusal::Hold(Reason::NoLedger));
+        return Err(Refusal::Hold(Hold::NoLedger));
     }
     if config.mode == Mode::Observe {
         return Err(Refusal::Observed);
@@ -267,7 +267,7 @@ pub fn grants(config: &Config, principal: &RoleArn, snapshot: &Snapshot) -> Resu
     if config.allow_privileged_grants || !snapshot.is_privileged_grant(principal) {
         return Ok(());
     }
-    Err(Refusal::Hold(Reason::GrantsRefused))
+    Err(Refusal::Hold(Hold::GrantsRefused))
 }
 
 /// The ignore tag, on the entry or its cluster.
@@ -278,17 +278,17 @@ pub fn tags(snapshot: &Snapshot, cluster: &Cluster) -> Result<(), Refusal> {
     let is_set =
         |tags: &std::collections::BTreeMap<String, String>| tags.get(IGNORE_KEY).is_some_and(|v| v == IGNORE_VALUE);
     if is_set(&snapshot.tags) {
-        return Err(Refusal::Hold(Reason::IgnoreTag { on: "entry" }));
+        return Err(Refusal::Hold(Hold::IgnoreTag { on: "entry" }));
     }
     if is_set(&cluster.tags) {
-        return Err(Refusal::Hold(Reason::IgnoreTag { on: "cluster" }));
+        return Err(Refusal::Hold(Hold::IgnoreTag { on: "cluster" }));
     }
     Ok(())
 }
 
 fn patterns(config: &Config, principal: &RoleArn, cluster: &Cluster) -> Result<(), Refusal> {
     if !config.role_patterns.admits(principal.name(), principal.as_str()) {
-        return Err(Refusal::Hold(Reason::RolePattern));
+        return Err(Refusal::Hold(Hold::RolePattern));
     }
     let arn = format!(
         "arn:{}:eks:{}:{}:cluster/{}",
@@ -298,7 +298,7 @@ fn patterns(config: &Config, principal: &RoleArn, cluster: &Cluster) -> Result<(
         cluster.at.name
     );
     if !config.cluster_patterns.admits(&cluster.at.name, &arn) {
-        return Err(Refusal::Hold(Reason::ClusterPattern));
+        return Err(Refusal::Hold(Hold::ClusterPattern));
     }
     Ok(())
 }
@@ -318,10 +318,10 @@ fn unattended(
         return Ok(format!("created by the trusted {} ({})", creator.arn, creator.unique_id));
     }
     match config.hold {
-        Hold::None => Ok("HOLD=none".to_owned()),
-        Hold::All => Err(Refusal::Hold(Reason::HoldAll)),
-        Hold::Privileged => match privilege(home, snapshot, role) {
-            Some(because) => Err(Refusal::Hold(Reason::Privileged { because })),
+        HoldSetting::None => Ok("HOLD=none".to_owned()),
+        HoldSetting::All => Err(Refusal::Hold(Hold::HoldAll)),
+        HoldSetting::Privileged => match privilege(home, snapshot, role) {
+            Some(because) => Err(Refusal::Hold(Hold::Privileged { because })),
             None => Ok("not privileged".to_owned()),
         },
     }

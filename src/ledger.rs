@@ -10,9 +10,9 @@ use time::OffsetDateTime;
 
 use crate::aws::Aws;
 use crate::aws::dynamodb::PageKey;
-use crate::aws::fault::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind};
 use crate::model::{ClusterRef, Home, RoleArn};
-use crate::row::{NotWritten, Row, RowRead, form};
+use crate::row::{BREAKER_KEY, NotWritten, Row, RowRead, form};
 
 impl From<Fault> for NotWritten {
     fn from(fault: Fault) -> Self {
@@ -31,8 +31,6 @@ pub struct Breaker {
     pub because: String,
     version: u64,
 }
-
-const BREAKER_KEY: &str = "#breaker";
 
 /// One account's ledger.
 #[derive(Debug, Clone, Copy)]

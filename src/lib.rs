@@ -9,56 +9,79 @@
 //!
 //! ```text
 //! payload ─ event::classify ─► Trigger        pure; ignored input is a variant with a reason
+//!         ─ task::Task ─► what to look for, where, and what may be done about it
 //!         ─ discovery::survey ─► Survey       all Regions and clusters side by side, the roles, the ledger's rows
 //!         ─ verdict::judge ─► Verdict         pure; fresh, stale, missing, orphaned or undecided
 //!         ─ guardrail::review ─► Permit       pure; the only maker of a Permit: one entry, one role ID
-//!         ─ repair::attend ─► Outcome         converges row, cluster, role and entry, step by repeatable step
-//!         ─ report::Report ─► metrics, log lines, response
+//!         ─ repair::attend ─► Outcome         reads the world, decides the next step, performs it, and again
+//!         ─ conclude::conclude ─► metrics, log lines, response
 //! ```
+//!
+//! `handler` is that table of contents. How one entry is repaired stands in one place: `repair/decide.rs`, one pure function
+//! from row, world and observations to the next step.
 //!
 //! # Invariants
 //!
-//! 1. No entry is deleted before its snapshot is in the ledger and its re-creation, every association included, was
-//!    rehearsed while it still stood. (A removal cannot be rehearsed; what could not be created again is not removed.)
-//! 2. No change without a `Permit`. It names one role ID, only [`guardrail`] makes one, and an open ledger row
-//!    continues it for that role ID and no other.
-//! 3. An event is a wake-up, not the truth: state is read from IAM and EKS at the time of action.
-//! 4. What could not be seen is reported, never taken for absent or healthy.
-//! 5. `event`, `verdict`, `guardrail`, `trust`, `pattern`, `config`, `metrics` and `report` have no clock, no
-//!    environment, no randomness and no I/O.
-//! 6. Only [`aws`] names types of the AWS SDK.
-//! 7. One request's failure never stops the other clusters or Regions.
+//! Each is held by a type or by a named test.
+//!
+//! 1. No call that changes EKS is made without a permit. [`guardrail::Permit`] and [`guardrail::RemovalPermit`] name one entry,
+//!    only [`guardrail`] makes them, and the changing methods of [`aws::eks::Eks`] take them; a disassociation takes the receipt
+//!    of its association.
+//! 2. Nothing is released or restored without the alias `approve`: [`event::Authorized`] is made by [`event::authorize`] only,
+//!    and a task is made from nothing else (`only_the_alias_approve_may_release_and_restore`).
+//! 3. No entry is deleted before its snapshot is in the ledger and its re-creation, every association included, was tried while
+//!    it still stood: `decide` gives `Delete` after a passed rehearsal or a marked deletion only. (A removal cannot be rehearsed;
+//!    what could not be created again is not removed: `recreatable.rs`.)
+//! 4. An entry is created for the permitted role ID only: `decide` gives `Create` for no other, and what was created while the
+//!    role changed is withdrawn (`a_stranger_who_takes_the_role_is_not_let_in_even_for_a_moment_unless_he_hits_the_creation_itself`).
+//! 5. What an owner changed up to the last read before the deletion stands (`what_an_owner_changes_during_a_repair_or_a_restoration_stands`).
+//! 6. A run that is cut at any call is finished by the next one (`cuts`), and two invocations make one repair (`pairs`).
+//! 7. An outcome takes reasons of its own kind: [`outcome::Outcome::Held`] a [`outcome::Hold`], and so on.
+//! 8. Nothing pure imports from anything with I/O, and no circle ties the modules (`structure.rs`). Only [`aws`] names types of
+//!    the AWS SDK.
+//! 9. What could not be read is a [`blind_spot::BlindSpot`], never taken for absent (`fault_matrix`).
+//! 10. One request's failure never stops the other clusters or Regions (`a_region_that_an_organization_denies_is_a_blind_spot_and_stops_nothing`
+//!     and its neighbours in `faults.rs`).
+//! 11. The times nest as [`limits`] has them, checked at compile time.
 
+pub mod fault;
+pub mod limits;
 pub mod model;
+pub mod outcome;
+
+pub mod pattern;
 
 pub mod config;
-pub mod pattern;
 
 pub mod event;
 
 pub mod row;
 pub mod sighting;
 
-pub mod discovery;
-
 pub mod verdict;
-
-pub mod case;
 
 pub mod guardrail;
 pub mod trust;
 
+pub mod case;
+
+pub mod aws;
 pub mod ledger;
+
+pub mod app;
+
+pub mod blind_spot;
+pub mod discovery;
+
+pub mod record;
 pub mod repair;
 
 pub mod forget;
 pub mod inventory;
 pub mod metrics;
-pub mod outcome;
 pub mod report;
 
-pub mod app;
+mod conclude;
 pub mod error;
 pub mod handler;
-
-pub mod aws;
+mod task;

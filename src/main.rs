@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use access_entry_guard::app::App;
+use access_entry_guard::aws::{Authorities, Http, load_config};
 use access_entry_guard::config::Config;
 use access_entry_guard::error::Error;
 use access_entry_guard::handler::{Call, handle};
@@ -29,11 +30,16 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return stop(&error),
     };
-    let sdk = access_entry_guard::aws::load_config().await;
+    let http = Http::start(Authorities::from_lookup(|name| std::env::var(name).ok()));
+    let sdk = load_config(&http).await;
     let app = App::new(config, &sdk, Arc::new(OffsetDateTime::now_utc), Box::new(std::io::stdout()));
-    match lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| answer(&app, event))).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => stop(&error),
+    tokio::select! {
+        biased;
+        unusable = http.failed() => stop(&unusable),
+        ended = lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| answer(&app, event))) => match ended {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => stop(&error),
+        },
     }
 }
 

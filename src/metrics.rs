@@ -6,26 +6,8 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use crate::case::Case;
-use crate::model::ClusterRef;
-use crate::outcome::{Outcome, Reason};
-
-/// One count to publish.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Datum {
-    /// The metric's name.
-    pub name: &'static str,
-    /// Names and values of its dimensions.
-    pub dimensions: Vec<(&'static str, String)>,
-    /// The count.
-    pub value: f64,
-}
-
-impl Datum {
-    fn total(name: &'static str, count: usize) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "counts of entries are far below 2^52")]
-        Self { name, dimensions: Vec::new(), value: count as f64 }
-    }
-}
+use crate::model::{ClusterRef, Datum};
+use crate::outcome::{Hold, Outcome, Precedence};
 
 /// The metric that says how many entries do not let their role in.
 pub const VALIDATION_ERRORS: &str = "AccessEntryValidationErrors";
@@ -86,7 +68,7 @@ pub fn of_sweep(
                 Outcome::Repaired
                     | Outcome::Restored
                     | Outcome::Removed(_)
-                    | Outcome::None(Some(Reason::ReplacedByOther { .. } | Reason::DeletedByOwner))
+                    | Outcome::Preceded(Precedence::ReplacedByOther { .. } | Precedence::DeletedByOwner)
             );
             !dealt_with
         })
@@ -104,7 +86,7 @@ pub fn of_sweep(
 #[must_use]
 pub fn waiting(cases: &[Case]) -> usize {
     let waits = |case: &&Case| {
-        matches!(&case.outcome, Outcome::Held(reason) if !matches!(reason, Reason::RepairBudget { .. }))
+        matches!(&case.outcome, Outcome::Held(reason) if !matches!(reason, Hold::RepairBudget { .. }))
             && !is_ignored(case)
     };
     cases.iter().filter(waits).count()
@@ -117,11 +99,11 @@ pub fn of_waiting(count: usize) -> Datum {
 }
 
 fn is_archived(case: &Case) -> bool {
-    matches!(case.outcome, Outcome::Held(Reason::Archived { .. }))
+    matches!(case.outcome, Outcome::Held(Hold::Archived { .. }))
 }
 
 fn is_ignored(case: &Case) -> bool {
-    matches!(case.outcome, Outcome::Held(Reason::IgnoreTag { .. })) || case.ignore_tag().is_some()
+    matches!(case.outcome, Outcome::Held(Hold::IgnoreTag { .. })) || case.ignore_tag().is_some()
 }
 
 /// The same data as one log line in CloudWatch's embedded metric format, for when they cannot be sent

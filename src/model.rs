@@ -31,6 +31,20 @@ pub struct Home {
 #[serde(transparent)]
 pub struct Region(pub String);
 
+impl Region {
+    /// A Region's name by its form, such as `eu-west-1` or `us-gov-west-1`. It becomes part of a host name, so nothing but
+    /// lower-case letters, digits and dashes passes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (place, number) = text.rsplit_once('-')?;
+        let parts: Vec<&str> = place.split('-').collect();
+        let is_place = parts.len() >= 2
+            && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()));
+        let is_number = (1..=2).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+        (text.len() <= 32 && is_place && is_number).then(|| Self(text.to_owned()))
+    }
+}
+
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -240,6 +254,15 @@ impl RoleState {
     }
 }
 
+/// The role or user that created a role: whoever's credentials made the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Creator {
+    /// The ARN of the IAM role behind the session, or of the IAM user.
+    pub arn: String,
+    /// Its unique ID: `AROA…` or `AIDA…`.
+    pub unique_id: String,
+}
+
 /// A cluster by Region and name: the address of every EKS call.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterRef {
@@ -286,6 +309,26 @@ pub struct Cluster {
     pub node_role_arn: Option<String>,
     /// Tags set by the owner or by AWS.
     pub tags: BTreeMap<String, String>,
+}
+
+/// One count to publish.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Datum {
+    /// The metric's name.
+    pub name: &'static str,
+    /// Names and values of its dimensions.
+    pub dimensions: Vec<(&'static str, String)>,
+    /// The count.
+    pub value: f64,
+}
+
+impl Datum {
+    /// A count without dimensions.
+    #[must_use]
+    pub fn total(name: &'static str, count: usize) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "counts of entries are far below 2^52")]
+        Self { name, dimensions: Vec::new(), value: count as f64 }
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use wildmatch::WildMatch;
 
-use crate::event::Creator;
+use crate::model::Creator;
 
 /// One glob, `*` and `?`, for names, or for ARNs where it starts with `arn:`.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,30 +17,19 @@ mod replace;
 mod restore;
 mod step;
 
-use std::time::Duration;
+#[cfg(test)]
+mod fixture;
 
 use futures::stream::{self, StreamExt as _};
 
 use crate::app::Run;
 use crate::case::{Case, Purpose};
 use crate::config::Mode;
-use crate::model::RoleState;
-use crate::outcome::{Outcome, Reason};
-use crate::row::{NotWritten, Recorded, Row, RowRead, SeenGood, State};
-use crate::sighting::Sighting;
-use crate::verdict::{Verdict, judge};
+use crate::outcome::{Delay, Doubt, Outcome};
+use crate::record::{looked_at, record_fresh};
+use crate::row::{NotWritten, Row};
+use crate::verdict::Verdict;
 use reconciler::Reconciler;
-
-/// An invocation works on one entry for at most so long.
-const LONGEST: Duration = Duration::from_mins(2);
-
-/// No deletion is begun with less than this left: a new role can take half a minute until EKS knows it
-/// (hashicorp/terraform-provider-aws PR#35535), and the entry has to be back by then.
-const LEAST_FOR_A_DELETION: Duration = Duration::from_secs(20);
-
-/// How far IAM's replicas may be behind when an entry is recorded. A record that was made too early is harmless: it
-/// contradicts the dates later, and waits for a person.
-const REPLICAS_LAG: Duration = Duration::from_secs(2);
 
 /// How often an entry is looked at anew when it changes under our hands.
 const LOOKS: u32 = 3;
@@ -77,7 +66,7 @@ async fn work(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<Case> {
         Ok(breaker) => breaker,
         Err(because) => {
             let because = |mut case: Case| {
-                case.outcome = Outcome::deferred(Reason::LedgerUnavailable { because: because.clone() });
+                case.outcome = Outcome::deferred(Delay::LedgerUnavailable { because: because.clone() });
                 case
             };
             done.extend(due.into_iter().map(because));
@@ -105,26 +94,10 @@ async fn work(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<Case> {
     done
 }
 
-/// Records the fresh entries among these, and gives back the others.
-pub async fn record_and_drop(run: &Run<'_>, sightings: Vec<Sighting>) -> Vec<Sighting> {
-    let (fresh, others): (Vec<Case>, Vec<Case>) = sightings
-        .into_iter()
-        .map(|sighting| {
-            let verdict = judge(&sighting, &run.invocation.home);
-            Case::new(sighting, verdict)
-        })
-        .partition(|case| {
-            let is_fresh = matches!(case.verdict, Verdict::Fresh(_)) && case.sighting.row.open().is_none();
-            is_fresh && case.ignore_tag().is_none() && !is_perhaps_revived(&case.sighting)
-        });
-    stream::iter(fresh).for_each_concurrent(AT_ONCE, |case| async move { drop(record_fresh(run, case).await) }).await;
-    others.into_iter().map(|case| case.sighting).collect()
-}
-
 /// Whether nothing is to be changed: there is no unfinished repair, and the entry is fresh or cannot be judged.
 fn is_settled(case: &Case, purpose: &Purpose) -> bool {
     let settled = match (&case.verdict, purpose) {
-        (Verdict::Undecided(Reason::RecordContradictsDates), Purpose::Approve { .. }) => false,
+        (Verdict::Undecided(Doubt::RecordContradictsDates), Purpose::Approve { .. }) => false,
         (verdict, _) => matches!(verdict, Verdict::Fresh(_) | Verdict::Undecided(_)),
     };
     settled && case.sighting.row.open().is_none()
@@ -132,7 +105,7 @@ fn is_settled(case: &Case, purpose: &Purpose) -> bool {
 
 /// Leaves an entry with the ignore tag alone. A repair that changed nothing before the tag was set does not stay open.
 async fn ignore(run: &Run<'_>, mut case: Case) -> Case {
-    case.outcome = case.ignore_tag().map_or_else(Outcome::nothing, Outcome::Held);
+    case.outcome = case.ignore_tag().map_or(Outcome::None, Outcome::Held);
     let Some(row) = case.sighting.row.open() else { return case };
     let Some(repair) = row.repair() else { return case };
     let stands = case.sighting.entry.as_ref().is_some_and(|examined| examined.entry.arn == row.entry_arn());
@@ -145,78 +118,7 @@ async fn ignore(run: &Run<'_>, mut case: Case) -> Case {
         None => run.ledger().forget(row).await,
     };
     if let Err(NotWritten::Unavailable(because)) = closed {
-        case.note = Some(Reason::LedgerUnavailable { because }.explain());
-    }
-    case
-}
-
-/// Whether a rehearsal may have created this entry after its owner had deleted the one before. It is nobody's wish, so
-/// it is held until a person ends the matter, and never recorded as good.
-fn is_perhaps_revived(sighting: &Sighting) -> bool {
-    let (Some(row), Some(cluster), Some(examined)) = (sighting.row.row(), &sighting.cluster, &sighting.entry) else {
-        return false;
-    };
-    row.archived().is_some_and(|archived| {
-        archived.because == Reason::PerhapsRevived.label()
-            && archived.cluster_created_at == cluster.created_at
-            && archived.created.as_ref() == Some(&examined.entry.arn)
-    })
-}
-
-/// The outcome of an entry that is only looked at.
-fn looked_at(verdict: &Verdict) -> Outcome {
-    match verdict {
-        Verdict::Undecided(reason) => Outcome::None(Some(reason.clone())),
-        _ => Outcome::nothing(),
-    }
-}
-
-/// Writes down that a fresh entry was seen good with its role's ID.
-async fn record_fresh(run: &Run<'_>, mut case: Case) -> Case {
-    case.outcome = looked_at(&case.verdict);
-    if is_perhaps_revived(&case.sighting) {
-        case.outcome = Outcome::Held(Reason::PerhapsRevived);
-        return case;
-    }
-    let Sighting { entry: Some(examined), cluster: Some(cluster), role: RoleState::Present(role), .. } = &case.sighting
-    else {
-        return case;
-    };
-    // A role read before the entry was made may be an earlier one than the entry is bound to; so may one read while
-    // IAM's replicas were catching up.
-    let is_read_too_early =
-        examined.entry.created_at + run.config().settle.min(REPLICAS_LAG) >= case.sighting.role_read_at;
-    if !matches!(case.verdict, Verdict::Fresh(_)) || is_read_too_early {
-        return case;
-    }
-    match &case.sighting.row {
-        RowRead::Absent | RowRead::Expired(_) => {}
-        RowRead::Row(row) => match &row.state {
-            State::Recorded(_) => {}
-            // What is archived stays so unless the entry has all of it; meanwhile the entry is judged by its dates.
-            State::Archived(archived) if examined.snapshot().missing_of(&archived.wanted).is_empty() => {}
-            State::Archived(_) | State::Repairing(_) => return case,
-        },
-        RowRead::Unfit(_, because) | RowRead::Invalid(because) => {
-            case.note = Some(Reason::LedgerRowInvalid { because: because.clone() }.explain());
-            return case;
-        }
-        RowRead::Unavailable(because) => {
-            case.note = Some(Reason::LedgerUnavailable { because: because.clone() }.explain());
-            return case;
-        }
-    }
-    let state = State::Recorded(Box::new(Recorded {
-        entry_arn: examined.entry.arn.clone(),
-        cluster_created_at: cluster.created_at,
-        snapshot: examined.snapshot(),
-        good: Some(SeenGood { role_id: role.id.clone(), verified_at: Some(run.now()) }),
-    }));
-    let mut row = Row::new(&role.arn, &cluster.at, case.sighting.row.version(), state);
-    if run.ledger().is_kept()
-        && let Err(NotWritten::Unavailable(because)) = run.ledger().write(&mut row).await
-    {
-        case.note = Some(Reason::LedgerUnavailable { because }.explain());
+        case.note = Some(Delay::LedgerUnavailable { because }.explain());
     }
     case
 }

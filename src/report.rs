@@ -3,12 +3,12 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::blind_spot::BlindSpot;
 use crate::case::Case;
-use crate::discovery::{BlindSpot, Survey};
 use crate::event::Invocation;
-use crate::metrics::Datum;
+use crate::model::Datum;
 use crate::model::{AccessPolicy, ClusterRef, Region};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Hold, Outcome};
 use crate::row::form::rfc3339;
 use crate::verdict::Verdict;
 
@@ -60,6 +60,21 @@ pub struct Report {
 struct Answered {
     entries: usize,
     blind_spots: usize,
+}
+
+/// How much was looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// Regions asked.
+    pub regions: usize,
+    /// Clusters found.
+    pub clusters: usize,
+    /// Clusters that the settings keep from being read.
+    pub clusters_excluded: usize,
+    /// Entries examined.
+    pub entries: usize,
+    /// Entries that the deadline cut off.
+    pub not_reached: usize,
 }
 
 /// One entry of the report.
@@ -152,12 +167,12 @@ impl Report {
 
     /// How much was looked at.
     #[must_use]
-    pub fn having_seen(mut self, survey: &Survey, entries: usize) -> Self {
-        self.regions = survey.regions;
-        self.clusters = survey.clusters;
-        self.clusters_excluded = survey.clusters_excluded;
-        self.entries_examined = entries;
-        self.entries_not_reached = survey.not_reached;
+    pub fn having_seen(mut self, seen: Seen) -> Self {
+        self.regions = seen.regions;
+        self.clusters = seen.clusters;
+        self.clusters_excluded = seen.clusters_excluded;
+        self.entries_examined = seen.entries;
+        self.entries_not_reached = seen.not_reached;
         self
     }
 
@@ -204,8 +219,8 @@ impl Report {
             principal_arn: principal.to_owned(),
             verdict: "undecided",
             outcome: outcome.label(),
-            reason: outcome.reason().map(Reason::label),
-            detail: outcome.reason().map(Reason::explain),
+            reason: outcome.reason(),
+            detail: outcome.explain(),
             claimed_by: self.claimed_by.clone(),
             ..Entry::default()
         });
@@ -346,7 +361,7 @@ impl Entry {
             verdict: case.verdict.label(),
             evidence: case.verdict.evidence(),
             outcome: case.outcome.label(),
-            reason: case.outcome.reason().map(Reason::label),
+            reason: case.outcome.reason(),
             detail: detail(case, created_by.map(|(_, arn)| *arn)),
             remedy: remedy::of(case, invocation),
             claimed_by: None,
@@ -370,11 +385,11 @@ impl Entry {
 
 fn detail(case: &Case, created_by: Option<&str>) -> Option<String> {
     let sentence = match (&case.outcome, &case.verdict) {
-        (Outcome::Held(reason @ Reason::Archived { .. }), _) => Some(match created_by {
+        (Outcome::Held(reason @ Hold::Archived { .. }), _) => Some(match created_by {
             Some(creator) => format!("{} The role was created by {creator}.", reason.explain()),
             None => reason.explain(),
         }),
-        (outcome, _) if outcome.reason().is_some() => outcome.reason().map(Reason::explain),
+        (outcome, _) if outcome.reason().is_some() => outcome.explain(),
         (Outcome::Repaired, _) => Some("The entry was deleted and created again for the role that exists.".to_owned()),
         (Outcome::Restored, _) => Some("The entry was created from the ledger.".to_owned()),
         (Outcome::WouldRepair, _) => Some("MODE=observe: it would be repaired in MODE=repair.".to_owned()),
@@ -383,7 +398,7 @@ fn detail(case: &Case, created_by: Option<&str>) -> Option<String> {
             "The role no longer exists. Delete the entry if it is not to come back; ON_ROLE_DELETED=remove does it."
                 .to_owned(),
         ),
-        (Outcome::None(None), Verdict::Missing) => {
+        (Outcome::None, Verdict::Missing) => {
             Some("There is no such entry in this cluster, and no unfinished repair of one.".to_owned())
         }
         _ => None,

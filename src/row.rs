@@ -3,10 +3,12 @@
 //! Pure data with its transitions. How a row is stored, and which stored rows are refused, is in [`form`]; reading and
 //! writing the table is [`crate::ledger`]'s.
 
+use std::fmt;
+
 use time::{Duration, OffsetDateTime};
 
 use crate::model::{ClusterRef, RoleArn, RoleId, Snapshot};
-use crate::outcome::Reason;
+use crate::outcome::{Delay, Gone};
 
 pub mod form;
 mod repair;
@@ -61,6 +63,32 @@ impl RowRead {
 /// How long an archived entry can be restored.
 const ARCHIVED_FOR: Duration = Duration::days(90);
 
+/// The key of the breaker's row, both its parts.
+pub const BREAKER_KEY: &str = "#breaker";
+
+/// The key of a row, in order or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowKey {
+    /// The breaker's.
+    Breaker,
+    /// An entry's; the principal is whatever the row's writer put there.
+    Entry {
+        /// The partition key.
+        principal: String,
+        /// The sort key.
+        cluster: ClusterRef,
+    },
+}
+
+impl fmt::Display for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Breaker => f.write_str(BREAKER_KEY),
+            Self::Entry { principal, cluster } => write!(f, "{principal} in {cluster}"),
+        }
+    }
+}
+
 /// Why a write did not happen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum NotWritten {
@@ -73,10 +101,10 @@ pub enum NotWritten {
 impl NotWritten {
     /// Why the entry waits.
     #[must_use]
-    pub fn reason(self) -> Reason {
+    pub fn reason(self) -> Delay {
         match self {
-            Self::Overtaken => Reason::LeaseTaken,
-            Self::Unavailable(because) => Reason::LedgerUnavailable { because },
+            Self::Overtaken => Delay::LeaseTaken,
+            Self::Unavailable(because) => Delay::LedgerUnavailable { because },
         }
     }
 }
@@ -136,7 +164,7 @@ pub struct Archived {
     pub entry_arn: String,
     /// Tells the cluster from a later one of its name.
     pub cluster_created_at: OffsetDateTime,
-    /// Why it was archived: a label of `Reason`.
+    /// Why it was archived: a label of `Delay`.
     pub because: String,
     /// When it was archived.
     pub at: Option<OffsetDateTime>,
@@ -207,7 +235,7 @@ impl Row {
     /// Whether the entry was archived because its role was deleted.
     #[must_use]
     pub fn is_archived_with_its_role(&self) -> bool {
-        let because = [Reason::RoleDeleted.label(), Reason::RoleGone.label()];
+        let because = [Gone::RoleDeleted.label(), Gone::RoleGone.label()];
         self.archived().is_some_and(|archived| because.contains(&archived.because.as_str()))
     }
 

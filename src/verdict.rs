@@ -8,7 +8,7 @@
 use time::OffsetDateTime;
 
 use crate::model::{AccessEntry, Home, Principal, Role, RoleState};
-use crate::outcome::Reason;
+use crate::outcome::Doubt;
 use crate::row::{RowRead, State};
 use crate::sighting::Sighting;
 
@@ -24,7 +24,7 @@ pub enum Verdict {
     /// For a role that no longer exists.
     Orphaned,
     /// Cannot be told.
-    Undecided(Reason),
+    Undecided(Doubt),
 }
 
 /// What a verdict rests on.
@@ -64,7 +64,7 @@ impl Verdict {
     /// Whether it counts in `AccessEntryValidationErrors`.
     #[must_use]
     pub fn is_error(&self) -> bool {
-        matches!(self, Self::Stale(_) | Self::Missing | Self::Undecided(Reason::RecordContradictsDates))
+        matches!(self, Self::Stale(_) | Self::Missing | Self::Undecided(Doubt::RecordContradictsDates))
     }
 
     /// The order of a report: worst first.
@@ -73,7 +73,7 @@ impl Verdict {
         match self {
             Self::Missing => 0,
             Self::Stale(_) => 1,
-            Self::Undecided(Reason::RecordContradictsDates) => 2,
+            Self::Undecided(Doubt::RecordContradictsDates) => 2,
             Self::Orphaned => 3,
             Self::Undecided(_) => 4,
             Self::Fresh(_) => 5,
@@ -86,24 +86,24 @@ impl Verdict {
 pub fn judge(sighting: &Sighting, home: &Home) -> Verdict {
     let Some(examined) = &sighting.entry else { return Verdict::Missing };
     match Principal::parse(&sighting.principal_arn) {
-        Principal::User { account } if account == home.account => Verdict::Undecided(Reason::IamUser),
-        Principal::User { .. } => Verdict::Undecided(Reason::OtherAccount),
-        Principal::Role(arn) if !arn.is_of(home) => Verdict::Undecided(Reason::OtherAccount),
+        Principal::User { account } if account == home.account => Verdict::Undecided(Doubt::IamUser),
+        Principal::User { .. } => Verdict::Undecided(Doubt::OtherAccount),
+        Principal::Role(arn) if !arn.is_of(home) => Verdict::Undecided(Doubt::OtherAccount),
         Principal::Role(arn) if arn.is_service_linked() => {
             let is_stale = sighting.role.role().is_some_and(|role| is_older(&examined.entry, role.created_at));
-            Verdict::Undecided(Reason::ServiceLinkedRole { is_stale })
+            Verdict::Undecided(Doubt::ServiceLinkedRole { is_stale })
         }
         Principal::Role(_) => match &sighting.role {
             RoleState::Present(role) => against(role, &examined.entry, sighting),
             RoleState::Absent => Verdict::Orphaned,
             RoleState::Unreadable { because, may_pass } => {
-                Verdict::Undecided(Reason::RoleUnreadable { because: because.clone(), may_pass: *may_pass })
+                Verdict::Undecided(Doubt::RoleUnreadable { because: because.clone(), may_pass: *may_pass })
             }
         },
         Principal::Other { account: Some(account) } if account != home.account => {
-            Verdict::Undecided(Reason::OtherAccount)
+            Verdict::Undecided(Doubt::OtherAccount)
         }
-        Principal::Other { .. } => Verdict::Undecided(Reason::NotAPrincipal),
+        Principal::Other { .. } => Verdict::Undecided(Doubt::NotAPrincipal),
     }
 }
 
@@ -119,12 +119,12 @@ fn against(role: &Role, entry: &AccessEntry, sighting: &Sighting) -> Verdict {
     };
     match (recorded, dated) {
         (None, Verdict::Stale(_)) if is_late_read(role, entry, sighting) => {
-            Verdict::Undecided(Reason::RecordContradictsDates)
+            Verdict::Undecided(Doubt::RecordContradictsDates)
         }
         (None, dated) => dated,
         (Some(id), _) if *id == role.id => Verdict::Fresh(Evidence::RoleId),
         (Some(_), Verdict::Stale(_)) => Verdict::Stale(Evidence::RoleId),
-        (Some(_), _) => Verdict::Undecided(Reason::RecordContradictsDates),
+        (Some(_), _) => Verdict::Undecided(Doubt::RecordContradictsDates),
     }
 }
 

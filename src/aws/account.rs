@@ -3,7 +3,8 @@
 use aws_sdk_account::types::RegionOptStatus;
 
 use super::Aws;
-use super::fault::Fault;
+use crate::aws::fault::fault_of;
+use crate::fault::Fault;
 use crate::model::Region;
 
 impl Aws {
@@ -25,7 +26,7 @@ impl Aws {
                 .set_next_token(token)
                 .send()
                 .await
-                .map_err(|e| Fault::of(OPERATION, &e))?;
+                .map_err(|e| fault_of(OPERATION, &e))?;
             regions.extend(
                 page.regions
                     .unwrap_or_default()

@@ -5,8 +5,9 @@ use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit, Statistic}
 use time::OffsetDateTime;
 
 use super::Aws;
-use super::fault::Fault;
-use crate::metrics::Datum;
+use crate::aws::fault::fault_of;
+use crate::fault::Fault;
+use crate::model::Datum;
 
 /// The most that one request may carry (CloudWatch API Reference, `PutMetricData`).
 const MOST_PER_REQUEST: usize = 1000;
@@ -24,7 +25,7 @@ impl Aws {
                 .set_metric_data(Some(part.iter().map(|datum| datum_of(at, datum)).collect()))
                 .send()
                 .await
-                .map_err(|e| Fault::of("PutMetricData", &e))?;
+                .map_err(|e| fault_of("PutMetricData", &e))?;
         }
         Ok(())
     }
@@ -51,7 +52,7 @@ impl Aws {
             .statistics(Statistic::Sum)
             .send()
             .await
-            .map_err(|e| Fault::of("GetMetricStatistics", &e))?;
+            .map_err(|e| fault_of("GetMetricStatistics", &e))?;
         Ok(reply.datapoints.unwrap_or_default().iter().filter_map(|point| point.sum).sum())
     }
 }

@@ -8,7 +8,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Number, Value};
 
 use super::Aws;
-use super::fault::{Fault, FaultKind};
+use crate::aws::fault::fault_of;
+use crate::fault::{Fault, FaultKind};
 
 /// A row as JSON.
 pub type Item = Map<String, Value>;
@@ -24,7 +25,7 @@ impl Aws {
     pub async fn get_item(&self, table: &str, principal_arn: &str, cluster: &str) -> Result<Option<Item>, Fault> {
         let get = self.dynamodb.get_item().table_name(table).set_key(Some(key(principal_arn, cluster)));
         let reply = self.in_turn(get.consistent_read(true).send()).await;
-        reply.map(|reply| reply.item.map(item_of)).map_err(|e| Fault::of("GetItem", &e))
+        reply.map(|reply| reply.item.map(item_of)).map_err(|e| fault_of("GetItem", &e))
     }
 
     /// All rows of a principal, strongly consistent.
@@ -45,7 +46,7 @@ impl Aws {
                 .set_exclusive_start_key(start)
                 .send()
                 .await
-                .map_err(|e| Fault::of("Query", &e))?;
+                .map_err(|e| fault_of("Query", &e))?;
             rows.extend(page.items.unwrap_or_default().into_iter().map(item_of));
             start = page.last_evaluated_key.filter(|key| !key.is_empty());
             if start.is_none() {
@@ -67,7 +68,7 @@ impl Aws {
             .set_exclusive_start_key(start)
             .send()
             .await
-            .map_err(|e| Fault::of("Scan", &e))?;
+            .map_err(|e| fault_of("Scan", &e))?;
         let rows = page.items.unwrap_or_default().into_iter().map(item_of).collect();
         Ok((rows, page.last_evaluated_key.filter(|key| !key.is_empty())))
     }
@@ -88,7 +89,7 @@ impl Aws {
                 .condition_expression("version = :v")
                 .expression_attribute_values(":v", AttributeValue::N(version.to_string())),
         };
-        match self.in_turn(put.send()).await.map_err(|e| Fault::of(OPERATION, &e)) {
+        match self.in_turn(put.send()).await.map_err(|e| fault_of(OPERATION, &e)) {
             Ok(_) => Ok(()),
             Err(fault) if fault.kind == FaultKind::ConditionFailed => {
                 let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -124,7 +125,7 @@ impl Aws {
             .expression_attribute_values(":text", AttributeValue::S(text.to_owned()))
             .expression_attribute_values(":v", number(version_read))
             .expression_attribute_values(":next", number(version_read + 1));
-        self.in_turn(update.send()).await.map(drop).map_err(|e| Fault::of("UpdateItem", &e))
+        self.in_turn(update.send()).await.map(drop).map_err(|e| fault_of("UpdateItem", &e))
     }
 
     /// Deletes a row, if the version there is still the one that was read.
@@ -145,7 +146,7 @@ impl Aws {
             .set_key(Some(key(principal_arn, cluster)))
             .condition_expression("version = :v")
             .expression_attribute_values(":v", AttributeValue::N(version_read.to_string()));
-        match self.in_turn(delete.send()).await.map_err(|e| Fault::of("DeleteItem", &e)) {
+        match self.in_turn(delete.send()).await.map_err(|e| fault_of("DeleteItem", &e)) {
             Ok(_) => Ok(()),
             // Repeated after a lost reply, it fails on its own deletion.
             Err(fault) if fault.kind == FaultKind::ConditionFailed => {

@@ -11,8 +11,8 @@ use aws_sdk_eks::primitives::DateTime;
 use aws_sdk_eks::types;
 use time::OffsetDateTime;
 
-use super::fault::{Fault, FaultKind};
 use super::turns::{Priority, Turns};
+use crate::fault::{Fault, FaultKind};
 use crate::model::{AccessEntry, AccessPolicy, AccessScope, Cluster, ClusterRef, EntryType, Region};
 
 /// The largest page that EKS gives (EKS API Reference: `maxResults` 1 to 100).

@@ -5,7 +5,8 @@
 use time::OffsetDateTime;
 
 use super::Aws;
-use super::fault::{Fault, FaultKind};
+use crate::aws::fault::fault_of;
+use crate::fault::{Fault, FaultKind};
 use crate::model::{Role, RoleArn, RoleId, RoleState};
 use crate::trust;
 
@@ -24,7 +25,7 @@ impl Aws {
     async fn try_get_role(&self, name: &str) -> Result<Option<Role>, Fault> {
         const OPERATION: &str = "GetRole";
         let reply = self.iam.get_role().role_name(name).send().await;
-        match reply.map_err(|e| Fault::of(OPERATION, &e)) {
+        match reply.map_err(|e| fault_of(OPERATION, &e)) {
             Ok(reply) => {
                 let role = reply.role.ok_or_else(|| Fault::malformed(OPERATION, "Role"))?;
                 role_of(OPERATION, &role).map(Some)
@@ -50,7 +51,7 @@ impl Aws {
                 .set_marker(marker)
                 .send()
                 .await
-                .map_err(|e| Fault::of(OPERATION, &e))?;
+                .map_err(|e| fault_of(OPERATION, &e))?;
             for role in &page.roles {
                 roles.push(role_of(OPERATION, role)?);
             }

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::Aws;
 use super::dynamodb::{key, value_of};
-use super::fault::{Fault, FaultKind};
+use crate::aws::fault::fault_of;
+use crate::fault::{Fault, FaultKind};
 
 /// A row with attributes of any kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +64,7 @@ impl Aws {
     ) -> Result<Option<StoredItem>, Fault> {
         let get = self.dynamodb.get_item().table_name(table).set_key(Some(key(principal_arn, cluster)));
         let reply = self.in_turn(get.consistent_read(true).send()).await;
-        reply.map(|reply| reply.item.map(StoredItem)).map_err(|e| Fault::of("GetItem", &e))
+        reply.map(|reply| reply.item.map(StoredItem)).map_err(|e| fault_of("GetItem", &e))
     }
 
     /// Deletes a row if it is still as it was read, as far as [`AS_READ`] tells.
@@ -85,7 +86,7 @@ impl Aws {
             }
         }
         let delete = delete.condition_expression(conditions.join(" AND "));
-        match self.in_turn(delete.send()).await.map_err(|e| Fault::of("DeleteItem", &e)) {
+        match self.in_turn(delete.send()).await.map_err(|e| fault_of("DeleteItem", &e)) {
             Ok(_) => Ok(()),
             // Repeated after a lost reply, it fails on its own deletion.
             Err(fault) if fault.kind == FaultKind::ConditionFailed => {

@@ -40,7 +40,7 @@ impl RegionSelection {
         }
         let mut regions = Vec::new();
         for item in items {
-            let region = parse_region(item).ok_or_else(|| format!("{item:?} is not a Region"))?;
+            let region = Region::parse(item).ok_or_else(|| format!("{item:?} is not a Region"))?;
             if !regions.contains(&region) {
                 regions.push(region);
             }
@@ -62,18 +62,6 @@ impl RegionSelection {
             Self::Only(regions) => regions.clone(),
         }
     }
-}
-
-/// A Region's name by its form, such as `eu-west-1` or `us-gov-west-1`. It becomes part of a host name, so nothing but
-/// lower-case letters, digits and dashes passes.
-#[must_use]
-pub fn parse_region(text: &str) -> Option<Region> {
-    let (place, number) = text.rsplit_once('-')?;
-    let parts: Vec<&str> = place.split('-').collect();
-    let is_place =
-        parts.len() >= 2 && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()));
-    let is_number = (1..=2).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
-    (text.len() <= 32 && is_place && is_number).then(|| Region(text.to_owned()))
 }
 
 fn is_exclusion(item: &str) -> bool {

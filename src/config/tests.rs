@@ -21,7 +21,7 @@ fn regions(names: &[&str]) -> Vec<Region> {
 fn without_settings_the_defaults_of_the_readme_hold() {
     let config = config(&[]).expect("the defaults");
     assert_eq!(config.regions, RegionSelection::default());
-    assert_eq!((config.mode, config.hold), (Mode::Repair, Hold::Privileged));
+    assert_eq!((config.mode, config.hold), (Mode::Repair, HoldSetting::Privileged));
     assert_eq!(config.on_role_deleted, OnRoleDeleted::Report);
     assert_eq!(config.trusted_creators, []);
     assert_eq!((config.role_patterns, config.cluster_patterns), (Patterns::default(), Patterns::default()));
@@ -158,12 +158,12 @@ fn the_regions_of_every_partition_have_a_known_form() {
         "eu-isoe-west-1",
         "eusc-de-east-1",
     ] {
-        assert_eq!(parse_region(name), Some(Region(name.to_owned())));
+        assert_eq!(Region::parse(name), Some(Region(name.to_owned())));
     }
     for name in
         ["", "eu", "eu-1", "eu-west", "EU-west-1", "eu-west-1a", "eu--1", "eu-west-123", "a.b-c-1", "eu-west-1/"]
     {
-        assert_eq!(parse_region(name), None, "{name}");
+        assert_eq!(Region::parse(name), None, "{name}");
     }
 }
 

@@ -10,12 +10,13 @@ use futures::stream::{self, StreamExt as _};
 use time::OffsetDateTime;
 
 use super::clusters::{clusters_of, out_of_time};
-use super::{BlindSpot, Scope, Survey, examine, examine_entry};
+use super::{Scope, Survey, examine, examine_entry};
 use crate::app::Run;
 use crate::aws::Priority;
 use crate::aws::eks::{Eks, Entries};
-use crate::aws::fault::Fault;
+use crate::blind_spot::BlindSpot;
 use crate::error::Error;
+use crate::fault::Fault;
 use crate::model::{Cluster, ClusterRef, Home, Principal, Region, Role, RoleArn, RoleState};
 use crate::row::{Row, RowRead, State};
 use crate::sighting::{Examined, Sighting};
@@ -25,9 +26,6 @@ const REGIONS_AT_ONCE: usize = 64;
 
 /// Entries of one cluster looked at side by side.
 const ENTRIES_AT_ONCE: usize = 8;
-
-/// A row is written again for a new date of verification only when the old one is this old.
-const VERIFIED_LATELY: time::Duration = time::Duration::hours(6);
 
 struct Known {
     roles: BTreeMap<String, Role>,
@@ -70,8 +68,36 @@ impl Note {
     }
 }
 
-/// Looks at every entry in scope; `trust_records` spares those that the ledger knows, and hands each cluster's entries to
-/// `put_away`, which keeps what needs attention: a hundred thousand good ones are counted, not held in memory.
+/// A cluster after every look at its entries, for whoever records what was seen.
+#[derive(Debug)]
+pub struct SeenCluster {
+    /// Region and name.
+    pub cluster: ClusterRef,
+    /// The principals of all its entries.
+    pub listed: BTreeSet<String>,
+    /// The principals whose entries the ledger knows to be good, without another look.
+    pub known_fresh: Vec<String>,
+    /// The ledger's rows of entries that were seen good.
+    pub recorded: Vec<RecordSeen>,
+    /// What was looked at.
+    pub sightings: Vec<Sighting>,
+    /// When all looking ends.
+    pub ends: tokio::time::Instant,
+}
+
+/// What a survey keeps of a row of an entry that was seen good.
+#[derive(Debug)]
+pub struct RecordSeen {
+    /// Whose entry it is.
+    pub principal: Box<str>,
+    /// When it was last seen good.
+    pub verified_at: Option<OffsetDateTime>,
+    /// The row's version.
+    pub version: u64,
+}
+
+/// Looks at every entry in scope; `trust_records` spares those that the ledger knows. Each cluster is handed to `keep` as
+/// soon as it was looked at, which gives back what needs attention.
 ///
 /// # Errors
 /// Where the Regions or the ledger are not to be had; everything else is a blind spot.
@@ -79,7 +105,7 @@ pub async fn survey_all(
     run: &Run<'_>,
     scope: &Scope,
     trust_records: bool,
-    put_away: impl AsyncFn(Vec<Sighting>) -> Vec<Sighting>,
+    keep: impl AsyncFn(SeenCluster) -> Vec<Sighting>,
 ) -> Result<Survey, Error> {
     let regions = scope.regions(run).await?;
     let ends = tokio::time::Instant::now() + run.until(run.survey_ends());
@@ -117,7 +143,7 @@ pub async fn survey_all(
     survey.roles_created_lately = created_lately(&known, run.now());
     clusters.sort_by_key(|at| known.last_verified(at));
 
-    let (known, put_away) = (&known, &put_away);
+    let (known, keep) = (&known, &keep);
     let mut by_region: BTreeMap<Region, Vec<ClusterRef>> = BTreeMap::new();
     for at in clusters {
         by_region.entry(at.region.clone()).or_default().push(at);
@@ -129,14 +155,18 @@ pub async fn survey_all(
             let view = tokio::time::timeout_at(ends, cluster(run, &at, known, trust_records)).await;
             let mut view = view.unwrap_or_else(|_| Err(out_of_time()));
             if let Ok(view) = &mut view {
-                let remember = remember(run, &at, known.rows.get(&at), &view.fresh, &view.listed);
-                let _ = tokio::time::timeout_at(ends, remember).await;
-                if trust_records {
-                    let seen = std::mem::take(&mut view.sightings);
-                    let count = seen.len();
-                    view.sightings = put_away(seen).await;
-                    view.put_away = count - view.sightings.len();
-                }
+                let sightings = std::mem::take(&mut view.sightings);
+                let count = sightings.len();
+                let seen = SeenCluster {
+                    cluster: at.clone(),
+                    listed: view.listed.clone(),
+                    known_fresh: view.fresh.clone(),
+                    recorded: known.recorded(&at),
+                    sightings,
+                    ends,
+                };
+                view.sightings = keep(seen).await;
+                view.dropped = count - view.sightings.len();
             }
             (at, view)
         });
@@ -147,7 +177,7 @@ pub async fn survey_all(
             Ok(view) => {
                 survey.clusters_seen += 1;
                 survey.sightings.extend(archived(known, &at, &view));
-                let fresh = view.fresh.len() + view.put_away;
+                let fresh = view.fresh.len() + view.dropped;
                 survey.sightings.extend(view.sightings);
                 survey.known_fresh += fresh;
                 if fresh > 0 {
@@ -200,6 +230,18 @@ impl Known {
         dates.min()
     }
 
+    /// The rows of a cluster's entries that were seen good.
+    fn recorded(&self, at: &ClusterRef) -> Vec<RecordSeen> {
+        let notes = self.rows.get(at).into_iter().flatten();
+        let recorded = notes.filter_map(|(principal, note)| match note {
+            Note::Recorded { verified_at, version, .. } => {
+                Some(RecordSeen { principal: principal.clone(), verified_at: *verified_at, version: *version })
+            }
+            _ => None,
+        });
+        recorded.collect()
+    }
+
     fn role_of(&self, arn: &RoleArn) -> RoleState {
         self.roles.get(arn.as_str()).map_or(RoleState::Absent, |role| RoleState::Present(role.clone()))
     }
@@ -238,7 +280,7 @@ struct View {
     listed: BTreeSet<String>,
     fresh: Vec<String>,
     sightings: Vec<Sighting>,
-    put_away: usize,
+    dropped: usize,
     blind: Vec<Fault>,
 }
 
@@ -301,30 +343,6 @@ fn role_of_principal(known: &Known, principal: &str, home: &Home) -> RoleState {
         Principal::Role(arn) if arn.is_of(home) => known.role_of(&arn),
         _ => RoleState::unread("not a role of this account"),
     }
-}
-
-/// Writes down that the known entries were seen again, and forgets those that are gone.
-async fn remember(run: &Run<'_>, at: &ClusterRef, notes: Option<&Notes>, fresh: &[String], listed: &BTreeSet<String>) {
-    let Some(notes) = notes else { return };
-    let now = run.now();
-    let fresh: BTreeSet<&str> = fresh.iter().map(String::as_str).collect();
-    let work = notes.iter().filter_map(|(principal, note)| {
-        let Note::Recorded { verified_at, version, .. } = note else { return None };
-        let is_gone = !listed.contains(&**principal);
-        let is_due = verified_at.is_none_or(|at| now - at > VERIFIED_LATELY);
-        (is_gone || (is_due && fresh.contains(&**principal))).then_some((principal, *version, is_gone))
-    });
-    stream::iter(work)
-        .for_each_concurrent(ENTRIES_AT_ONCE, |(principal, version, is_gone)| async move {
-            // A record is a memory, not a truth: one that cannot be written costs another look. One that was written
-            // since it was read is somebody's work, which the list of entries may be older than.
-            let _ = if is_gone {
-                run.ledger().forget_version(principal, at, version).await
-            } else {
-                run.ledger().verified(principal, at, version, now).await
-            };
-        })
-        .await;
 }
 
 /// The entries that were archived with their roles and do not stand, while a role of the name exists again.

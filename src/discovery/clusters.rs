@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::{BlindSpot, Scope, Subject};
+use super::{Scope, Subject};
 use crate::app::Run;
 use crate::aws::Priority;
 use crate::aws::eks::Entries;
-use crate::aws::fault::{Fault, FaultKind};
+use crate::blind_spot::BlindSpot;
+use crate::fault::{Fault, FaultKind};
 use crate::model::{Cluster, ClusterRef, Region, RoleArn};
 use crate::sighting::Examined;
 

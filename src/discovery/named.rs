@@ -7,8 +7,9 @@ use futures::stream::{self, StreamExt as _};
 
 use super::clusters::{self, Found};
 use super::roles::{self, Roles};
-use super::{BlindSpot, Scope, Subject, Survey, examine};
+use super::{Scope, Subject, Survey, examine};
 use crate::app::Run;
+use crate::blind_spot::BlindSpot;
 use crate::error::Error;
 use crate::model::{ClusterRef, RoleArn, RoleState};
 use crate::row::{Row, RowRead};

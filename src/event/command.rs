@@ -7,9 +7,8 @@ use serde_json::{Map, Value};
 
 use super::envelope::is_role_id;
 use super::{Invocation, InvokedAs, UnrecognizedPayload, quoted};
-use crate::config::parse_region;
-use crate::ledger::stored::RowKey;
 use crate::model::{ClusterRef, Home, Region, RoleArn, RoleId};
+use crate::row::RowKey;
 
 /// A command with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,18 +136,42 @@ pub struct NotPermitted {
     pub function_arn: String,
 }
 
+/// A command that may be used in this invocation. Only [`authorize`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorized(Command);
+
+impl Authorized {
+    /// The command.
+    #[must_use]
+    pub fn into_command(self) -> Command {
+        self.0
+    }
+
+    /// Whether it is a sweep.
+    #[must_use]
+    pub fn is_sweep(&self) -> bool {
+        matches!(self.0, Command::Sweep { .. })
+    }
+
+    /// Who the person behind it claims to be: an ARN.
+    #[must_use]
+    pub fn claimed_by(&self) -> Option<String> {
+        self.0.claimed_by().map(|claim| claim.as_str().to_owned())
+    }
+}
+
 /// Checks that the command may be used in this invocation.
 ///
 /// # Errors
 ///
 /// For `approve`, `restore` and `forget`, if the function was not invoked through the alias `approve`.
-pub fn authorize(command: &Command, invocation: &Invocation) -> Result<(), NotPermitted> {
-    match (command, invocation.invoked_as) {
+pub fn authorize(command: Command, invocation: &Invocation) -> Result<Authorized, NotPermitted> {
+    match (&command, invocation.invoked_as) {
         (
             Command::Approve { .. } | Command::Restore { .. } | Command::Forget { .. },
             InvokedAs::Events | InvokedAs::Plain,
         ) => Err(NotPermitted { command: command.name(), function_arn: invocation.qualified("approve") }),
-        _ => Ok(()),
+        _ => Ok(Authorized(command)),
     }
 }
 
@@ -239,7 +262,7 @@ pub(super) fn read(members: &Map<String, Value>, home: &Home) -> Result<Command,
         cluster_name: argument(row, given("clusterName"), "clusterName must be an EKS cluster's name", |text| {
             is_cluster_name(text).then(|| text.to_owned())
         })?,
-        region: argument(row, given("region"), "region must be a Region, such as eu-west-1", parse_region)?,
+        region: argument(row, given("region"), "region must be a Region, such as eu-west-1", Region::parse)?,
         role_id: argument(row, given("roleId"), "roleId must be a role's unique ID, such as AROA…", |text| {
             is_role_id(text).then(|| RoleId(text.to_owned()))
         })?,

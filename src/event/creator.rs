@@ -7,42 +7,31 @@
 use serde_json::Value;
 
 use super::text;
-use crate::model::{Home, Principal, RoleArn};
+use crate::model::{Creator, Home, Principal, RoleArn};
 
-/// The role or user whose credentials made the call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Creator {
-    /// The ARN of the IAM role behind the session, or of the IAM user.
-    pub arn: String,
-    /// Its unique ID: `AROA…` or `AIDA…`.
-    pub unique_id: String,
-}
-
-impl Creator {
-    /// Reads `userIdentity`; `None` for every identity but an assumed role and an IAM user of this account, and where
-    /// the identity contradicts itself. IAM creates roles in the caller's account only, so a creator of another account
-    /// is none.
-    pub(super) fn read(identity: &Value, home: &Home) -> Option<Self> {
-        let (source, prefix) = match text(identity, "/type")? {
-            "AssumedRole" if text(identity, "/sessionContext/sessionIssuer/type") == Some("Role") => {
-                (identity.pointer("/sessionContext/sessionIssuer")?, "AROA")
-            }
-            "IAMUser" => (identity, "AIDA"),
-            _ => return None,
-        };
-        let (arn, unique_id) = (text(source, "/arn")?, text(source, "/principalId")?);
-        let is_own = match prefix {
-            "AROA" => RoleArn::parse(arn).is_some_and(|role| role.is_of(home)),
-            _ => {
-                matches!(Principal::parse(arn), Principal::User { account } if account == home.account)
-                    && arn.strip_prefix("arn:").and_then(|rest| rest.split(':').next()) == Some(&home.partition)
-            }
-        };
-        let is_unique_id = unique_id
-            .strip_prefix(prefix)
-            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric()));
-        (is_own && is_unique_id).then(|| Self { arn: arn.to_owned(), unique_id: unique_id.to_owned() })
-    }
+/// Reads `userIdentity`; `None` for every identity but an assumed role and an IAM user of this account, and where
+/// the identity contradicts itself. IAM creates roles in the caller's account only, so a creator of another account
+/// is none.
+pub(super) fn read(identity: &Value, home: &Home) -> Option<Creator> {
+    let (source, prefix) = match text(identity, "/type")? {
+        "AssumedRole" if text(identity, "/sessionContext/sessionIssuer/type") == Some("Role") => {
+            (identity.pointer("/sessionContext/sessionIssuer")?, "AROA")
+        }
+        "IAMUser" => (identity, "AIDA"),
+        _ => return None,
+    };
+    let (arn, unique_id) = (text(source, "/arn")?, text(source, "/principalId")?);
+    let is_own = match prefix {
+        "AROA" => RoleArn::parse(arn).is_some_and(|role| role.is_of(home)),
+        _ => {
+            matches!(Principal::parse(arn), Principal::User { account } if account == home.account)
+                && arn.strip_prefix("arn:").and_then(|rest| rest.split(':').next()) == Some(&home.partition)
+        }
+    };
+    let is_unique_id = unique_id
+        .strip_prefix(prefix)
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric()));
+    (is_own && is_unique_id).then(|| Creator { arn: arn.to_owned(), unique_id: unique_id.to_owned() })
 }
 
 /// The ARN to show to a person, whatever the identity's type: the role behind a session rather than the session, whose
@@ -81,7 +70,7 @@ mod tests {
 
     #[test]
     fn of_a_session_the_role_behind_it_counts() {
-        let creator = Creator::read(&session(), &home()).expect("a creator");
+        let creator = read(&session(), &home()).expect("a creator");
         assert_eq!(
             (creator.arn.as_str(), creator.unique_id.as_str()),
             ("arn:aws:iam::111122223333:role/ci/deploy", "AROACIDEPLOY")
@@ -91,7 +80,7 @@ mod tests {
 
     #[test]
     fn of_an_iam_user_the_user_counts() {
-        let creator = Creator::read(&user(), &home()).expect("a creator");
+        let creator = read(&user(), &home()).expect("a creator");
         assert_eq!(
             (creator.arn.as_str(), creator.unique_id.as_str()),
             ("arn:aws:iam::111122223333:user/team/bob", "AIDABOB")
@@ -132,7 +121,7 @@ mod tests {
             json!({"type": "AWSService", "invokedBy": "sso.amazonaws.com"}),
             json!({"type": "WebIdentityUser", "principalId": "AROAX", "arn": "arn:aws:iam::111122223333:role/x"}),
         ] {
-            assert_eq!(Creator::read(&identity, &home()), None, "{identity}");
+            assert_eq!(read(&identity, &home()), None, "{identity}");
         }
     }
 

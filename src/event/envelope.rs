@@ -8,7 +8,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::creator::{self, Creator};
+use super::creator;
 use super::{BatchContent, Invocation, InvokedAs, RoleChange, RoleEvent, UnrecognizedPayload, mistake, quoted, text};
 use crate::model::{Home, RoleArn, RoleId, is_role_name};
 
@@ -67,7 +67,7 @@ pub(super) fn read(payload: &Value, invocation: &Invocation) -> Result<BatchCont
             .find_map(|time| OffsetDateTime::parse(time, &Rfc3339).ok()),
         // Anybody who may invoke the function can write a userIdentity; the rule and the queue pass on CloudTrail's.
         creator: match invocation.invoked_as {
-            InvokedAs::Events => Creator::read(identity, home),
+            InvokedAs::Events => creator::read(identity, home),
             InvokedAs::Approve | InvokedAs::Plain => None,
         },
         created_by: creator::shown(identity),

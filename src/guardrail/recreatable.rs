@@ -2,7 +2,7 @@
 
 use super::Refusal;
 use crate::model::{AccessPolicy, Cluster, EntryType, RoleArn, Snapshot};
-use crate::outcome::Reason;
+use crate::outcome::Hold;
 
 pub(super) const RESERVED_PREFIXES: [&str; 5] = ["system:", "eks:", "aws:", "amazon:", "iam:"];
 
@@ -54,7 +54,7 @@ pub fn services_that_use(policies: &[AccessPolicy]) -> Option<String> {
 /// Whether EKS would take the entry back.
 pub(super) fn recreatable(principal: &RoleArn, snapshot: &Snapshot, cluster: &Cluster) -> Result<(), Refusal> {
     match obstacle(principal, snapshot, cluster) {
-        Some(because) => Err(Refusal::Hold(Reason::CannotRecreate { because })),
+        Some(because) => Err(Refusal::Hold(Hold::CannotRecreate { because })),
         None => Ok(()),
     }
 }

@@ -3,37 +3,12 @@
 //! Decides whether an invocation is at work on such a row and whether it is of an unfinished repair. It checks nothing
 //! else: a row that is not in order is what a person most wants to delete.
 
-use std::fmt;
-
 use time::{Duration, OffsetDateTime};
 
-use super::{BREAKER_KEY, Ledger, NotWritten};
-use crate::aws::fault::Fault;
+use super::{Ledger, NotWritten};
 use crate::aws::stored::StoredItem;
-use crate::model::ClusterRef;
-
-/// The key of a row, in order or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RowKey {
-    /// The breaker's.
-    Breaker,
-    /// An entry's; the principal is whatever the row's writer put there.
-    Entry {
-        /// The partition key.
-        principal: String,
-        /// The sort key.
-        cluster: ClusterRef,
-    },
-}
-
-impl fmt::Display for RowKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Breaker => f.write_str(BREAKER_KEY),
-            Self::Entry { principal, cluster } => write!(f, "{principal} in {cluster}"),
-        }
-    }
-}
+use crate::fault::Fault;
+use crate::row::{BREAKER_KEY, RowKey};
 
 /// No invocation of Lambda lasts longer, so no lease does.
 const LONGEST_LEASE: Duration = Duration::minutes(15);

@@ -10,7 +10,7 @@ use super::reconciler::Reconciler;
 use super::step::World;
 use crate::aws::Priority;
 use crate::aws::eks::{Eks, Entries};
-use crate::aws::fault::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind};
 use crate::guardrail::{Association, Permit};
 use crate::model::{AccessEntry, AccessPolicy, Cluster, ClusterRef, EntryType, RoleArn, RoleState, Snapshot};
 use crate::outcome::Outcome;

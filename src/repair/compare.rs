@@ -4,7 +4,7 @@
 use super::step::{Attempt, Origin, Rules};
 use crate::guardrail::Refusal;
 use crate::model::{Cluster, Role};
-use crate::outcome::Reason;
+use crate::outcome::Hold;
 use crate::row::{Before, Repair};
 use crate::sighting::Examined;
 use crate::verdict::is_older;
@@ -17,7 +17,7 @@ pub(super) fn review_again(
     rules: &Rules<'_>,
     cluster: &Cluster,
     role: &Role,
-) -> Option<Reason> {
+) -> Option<Hold> {
     if attempt.origin == Origin::Continued {
         return None;
     }

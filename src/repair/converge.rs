@@ -15,7 +15,7 @@ use super::reconciler::{Reconciler, take_in};
 use super::step::{Cause, Deletion, Ending, RowAfter, Rules, Step, World};
 use crate::case::Case;
 use crate::model::{Cluster, Role, RoleState, Snapshot};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Delay, Outcome};
 use crate::row::{NotWritten, Phase, Row};
 
 /// The longest that is added to a pause, so that invocations which began together do not stay together.
@@ -80,7 +80,7 @@ fn wait_for_age(created_at: OffsetDateTime, rules: &Rules<'_>, calls: &impl Call
         return Turn::Pause(wait);
     }
     let age = Duration::try_from(now - created_at).unwrap_or_default();
-    Turn::End(Ending::Deferred(Reason::RoleTooYoung { age, settle: rules.settle }))
+    Turn::End(Ending::Deferred(Delay::RoleTooYoung { age, settle: rules.settle }))
 }
 
 /// Applies an ending to the row; tells what is reported.
@@ -111,7 +111,7 @@ pub(super) async fn finish(work: &mut Work, ending: Ending, calls: &impl Calls) 
     };
     match written {
         Ok(()) => outcome,
-        Err(problem) => Outcome::Deferred { reason: problem.reason(), deletion_sent: work.repair.may_have_deleted() },
+        Err(problem) => Outcome::Deferred { delay: problem.reason(), deletion_sent: work.repair.may_have_deleted() },
     }
 }
 
@@ -163,7 +163,7 @@ impl Reconciler<'_> {
         }
         let ending = loop {
             if run.now() >= calls.ends() {
-                break Ending::Deferred(Reason::TooLittleTime);
+                break Ending::Deferred(Delay::TooLittleTime);
             }
             match Box::pin(turn(&mut work, known.take(), &mut seen, &rules, calls)).await {
                 Turn::Go(world) => known = world,
@@ -178,7 +178,7 @@ impl Reconciler<'_> {
         let outcome = finish(&mut work, ending.clone(), calls).await;
         let was_deletion_sent = matches!(work.attempt.deletion, Deletion::Confirmed | Deletion::Unclear);
         case.note = work.attempt.note.take();
-        if ending == Ending::JudgeAnew && outcome == Outcome::nothing() {
+        if ending == Ending::JudgeAnew && outcome == Outcome::None {
             return (None, was_deletion_sent);
         }
         if let Some(role) = work.attempt.role.take() {

@@ -3,24 +3,23 @@
 //! The order of the questions is the order of the rules: is it the same cluster, may the entry be touched, is the role
 //! there, and then, by phase, what stands in the entry's place. Nothing is created for another role ID than the permitted
 //! one, and nothing is deleted but the target of the row and what the repair created itself.
+//!
+#![doc = include_str!("decide/table.md")]
 
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::compare::{is_as_it_was, is_as_wanted, review_again};
 use super::step::{Attempt, Cause, Deletion, Ending, Rehearsal, Rules, Step, World};
 use crate::guardrail::{self, Refusal};
+use crate::limits::LATE_FOR;
 use crate::model::{Cluster, Role, RoleState};
-use crate::outcome::Reason;
+use crate::outcome::Hold;
 use crate::row::{Phase, Repair, Target};
 use crate::sighting::Examined;
 use crate::verdict::is_older;
 
 /// How many reads must contradict what we know before that counts.
 pub(super) const LATE_READS: u32 = 3;
-
-/// For how long a read may not show what was created or deleted. EKS documents no such time ("several seconds", EKS User
-/// Guide, "Create access entries").
-pub(super) const LATE_FOR: Duration = Duration::minutes(1);
 
 /// How often IAM may fail to answer.
 const UNREADABLE_ROLES: u32 = 5;
@@ -87,18 +86,18 @@ impl Decision<'_> {
     }
 
     /// Why neither entry nor cluster may be changed at the moment, if so.
-    fn untouchable(&self, cluster: &Cluster, entry: Option<&Examined>) -> Option<Reason> {
+    fn untouchable(&self, cluster: &Cluster, entry: Option<&Examined>) -> Option<Hold> {
         let present = entry.map(Examined::snapshot);
         let mut snapshots = std::iter::once(&self.repair.wanted).chain(&present);
         if let Some(Refusal::Hold(reason)) = snapshots.find_map(|snapshot| guardrail::tags(snapshot, cluster).err()) {
             return Some(reason);
         }
         let what = "the cluster is being created or deleted".to_owned();
-        (!cluster.is_workable).then_some(Reason::ChangedMeanwhile { what })
+        (!cluster.is_workable).then_some(Hold::ChangedMeanwhile { what })
     }
 
     /// Held: a row is closed if nothing was changed, and nothing will be.
-    fn held(&self, reason: Reason, entry: Option<&Examined>) -> Ending {
+    fn held(&self, reason: Hold, entry: Option<&Examined>) -> Ending {
         let stands = entry.is_some_and(|entry| entry.entry.arn == self.repair.target.arn());
         if stands && !self.repair.holds_more() { Ending::HeldClosed(reason) } else { Ending::HeldOpen(reason) }
     }
@@ -125,6 +124,8 @@ impl Decision<'_> {
 
     fn before_the_deletion(&self, cluster: &Cluster, role: &Role, entry: Option<&Examined>) -> Step {
         match &self.attempt.rehearsal {
+            // The row may hold policies that our creation lacked.
+            Rehearsal::Withdrawn if self.repair.is_of_ours() => return Step::End(Ending::OursDeletedByOwner),
             Rehearsal::Withdrawn => return Step::End(Ending::DeletedByOwner),
             Rehearsal::Made(made) => return self.rehearsal_made(made, entry),
             Rehearsal::NotYet | Rehearsal::Passed => {}
@@ -171,7 +172,7 @@ impl Decision<'_> {
             return self.permit_anew(cluster, role, None);
         }
         let what = "the entry is not as this repair had made it".to_owned();
-        Step::End(Ending::HeldOpen(Reason::ChangedMeanwhile { what }))
+        Step::End(Ending::HeldOpen(Hold::ChangedMeanwhile { what }))
     }
 
     fn replaced_before_the_deletion(&self, entry: &Examined) -> Step {
@@ -243,7 +244,7 @@ impl Decision<'_> {
                 return Step::End(Ending::JudgeAnew);
             }
             let what = "the entry that this repair had created was changed".to_owned();
-            return Step::End(Ending::HeldArchived(Reason::ChangedMeanwhile { what }));
+            return Step::End(Ending::HeldArchived(Hold::ChangedMeanwhile { what }));
         }
         if !self.is_permitted(role) {
             return self.permit_anew(cluster, role, None);
@@ -257,15 +258,15 @@ impl Decision<'_> {
     /// is there now, if the guardrails let it.
     fn permit_anew(&self, cluster: &Cluster, role: &Role, ours: Option<&str>) -> Step {
         let expected = self.repair.permitted.role_id.to_string();
-        let changed = || Reason::RoleChanged { expected, present: role.id.to_string() };
+        let changed = || Hold::RoleChanged { expected, present: role.id.to_string() };
         // A person asked for one role ID; only a person names another.
         if self.repair.is_restore() && self.rules.is_unattended {
             return Step::End(Ending::HeldOpen(changed()));
         }
         let permit = match (self.rules.review)(&self.repair.wanted, cluster, role) {
             Ok(permit) => permit,
-            Err(Refusal::Observed) => return Step::End(Ending::HeldOpen(Reason::Observing)),
-            Err(Refusal::Hold(reason @ Reason::IgnoreTag { .. })) => return Step::End(Ending::HeldOpen(reason)),
+            Err(Refusal::Observed) => return Step::End(Ending::HeldOpen(Hold::Observing)),
+            Err(Refusal::Hold(reason @ Hold::IgnoreTag { .. })) => return Step::End(Ending::HeldOpen(reason)),
             Err(Refusal::Hold(_)) => return Step::End(Ending::HeldOpen(changed())),
         };
         if self.now < role.created_at + self.rules.settle {
@@ -302,8 +303,12 @@ impl Decision<'_> {
         self.is_read_rarely() || self.attempt.late_since.is_none_or(|since| self.now - since < LATE_FOR)
     }
 
-    /// Whether this entry is our creation: EKS told us its ARN, or a creation was sent and it is what we sent.
+    /// Whether this entry is our creation: EKS told us its ARN, or a creation was sent and it is what we sent. The entry
+    /// that was deleted before is as much like the row, and a late read may show it.
     fn is_ours(&self, entry: &Examined) -> bool {
+        if entry.entry.arn == self.repair.target.arn() {
+            return false;
+        }
         match &self.repair.phase {
             Phase::Created { arn, .. } => *arn == entry.entry.arn,
             Phase::CreationSent { .. } => entry.snapshot().is_recreation_of(&self.repair.wanted, self.rules.principal),
@@ -311,3 +316,6 @@ impl Decision<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,5 @@
 //! How the work on an entry begins: a new row for a stale entry, or the row of an unfinished repair.
 
-use super::LEAST_FOR_A_DELETION;
 use super::calls::look;
 use super::perform::Work;
 use super::reconciler::{Reconciler, Wait};
@@ -8,8 +7,9 @@ use super::step::{Attempt, Origin};
 use crate::case::{Case, Purpose};
 use crate::config::Mode;
 use crate::guardrail::{self, Permit, Refusal};
+use crate::limits::LEAST_FOR_A_DELETION;
 use crate::model::{Cluster, RoleArn, RoleState};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Delay, Hold, Outcome};
 use crate::row::{Before, NotWritten, Permitted, Phase, Repair, Target};
 use crate::sighting::{Examined, Sighting};
 
@@ -67,20 +67,20 @@ impl Reconciler<'_> {
         let run = self.run;
         let deletion_sent = repair.may_have_deleted();
         if repair.is_leased_to_other(&run.owner, run.now()) {
-            return Some(Outcome::Deferred { reason: Reason::LeaseTaken, deletion_sent });
+            return Some(Outcome::Deferred { delay: Delay::LeaseTaken, deletion_sent });
         }
         if let (Purpose::Approve { role_id }, RoleState::Present(role)) = (self.purpose, &case.sighting.role)
             && *role_id != role.id
         {
             let (expected, present) = (role_id.to_string(), role.id.to_string());
-            return Some(Outcome::Held(Reason::RoleChanged { expected, present }));
+            return Some(Outcome::Held(Hold::RoleChanged { expected, present }));
         }
         let permit = match &case.sighting.cluster {
             Some(cluster) => match self.may_resume(case, principal, &repair, cluster) {
                 Ok(permit) => permit,
                 Err(reason) => return Some(Outcome::Held(reason)),
             },
-            None if run.config().mode == Mode::Observe => return Some(Outcome::Held(Reason::Observing)),
+            None if run.config().mode == Mode::Observe => return Some(Outcome::Held(Hold::Observing)),
             None => guardrail::continued(&repair, principal, &case.sighting.at),
         };
         if repair.phase == Phase::Opened
@@ -89,22 +89,16 @@ impl Reconciler<'_> {
             return Some(outcome);
         }
         if run.until(run.deadline) < LEAST_FOR_A_DELETION {
-            return Some(Outcome::Deferred { reason: Reason::TooLittleTime, deletion_sent });
+            return Some(Outcome::Deferred { delay: Delay::TooLittleTime, deletion_sent });
         }
         Box::pin(self.take(case, principal, repair, permit)).await.map(|taken| match taken {
             Ok(outcome) => outcome,
-            Err(problem) => Outcome::Deferred { reason: problem.reason(), deletion_sent },
+            Err(problem) => Outcome::Deferred { delay: problem.reason(), deletion_sent },
         })
     }
 
     /// Whether the guardrails let an unfinished repair continue.
-    fn may_resume(
-        &self,
-        case: &Case,
-        principal: &RoleArn,
-        repair: &Repair,
-        cluster: &Cluster,
-    ) -> Result<Permit, Reason> {
+    fn may_resume(&self, case: &Case, principal: &RoleArn, repair: &Repair, cluster: &Cluster) -> Result<Permit, Hold> {
         let config = self.run.config();
         let permit = guardrail::resume(config, repair, principal, cluster)?;
         // What another party has put in its place needs nothing from us but to be seen.
@@ -117,7 +111,7 @@ impl Reconciler<'_> {
             return Err(reason);
         }
         if !cluster.is_workable {
-            return Err(Reason::ChangedMeanwhile { what: "the cluster is being created or deleted".to_owned() });
+            return Err(Hold::ChangedMeanwhile { what: "the cluster is being created or deleted".to_owned() });
         }
         Ok(permit)
     }

@@ -8,10 +8,10 @@ use futures::future::join;
 use super::calls::Calls;
 use super::replace::{create, delete};
 use super::step::{Associated, Attempt, Cause, Deletion, Ending, Origin, Rehearsal, Rules, Step, World};
-use crate::aws::fault::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind};
 use crate::guardrail::Permit;
 use crate::model::{AccessPolicy, ClusterRef, RoleArn, RoleState};
-use crate::outcome::Reason;
+use crate::outcome::{Delay, Hold};
 use crate::row::{NotWritten, Permitted, Phase, Repair, Row, State, Target};
 
 /// How often a rehearsal may fail in a way that may pass.
@@ -182,7 +182,7 @@ fn rehearsal_failed(work: &mut Work, fault: &Fault) -> Next {
     if fault.is_unknown_principal() {
         let is_enough = work.attempt.waited(Cause::UnknownPrincipal) >= UNKNOWN_PRINCIPALS;
         return if is_enough {
-            Next::End(Ending::DeferredClosed(Reason::PrincipalNotYetValid))
+            Next::End(Ending::DeferredClosed(Delay::PrincipalNotYetValid))
         } else {
             Next::Wait(Cause::UnknownPrincipal)
         };
@@ -198,7 +198,7 @@ fn rehearsal_failed(work: &mut Work, fault: &Fault) -> Next {
     if fault.kind == FaultKind::NotFound {
         return Next::Wait(Cause::LateRead);
     }
-    Next::End(Ending::HeldClosed(Reason::RehearsalRefused { by: fault.to_string() }))
+    Next::End(Ending::HeldClosed(Hold::RehearsalRefused { by: fault.to_string() }))
 }
 
 /// Deletes an entry that we created and must not leave: its own ARN is read directly before.

@@ -5,22 +5,21 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::LOOKS;
 use super::calls::Live;
 use super::step::World;
-use super::{LEAST_FOR_A_DELETION, LONGEST, LOOKS, is_perhaps_revived, looked_at, record_fresh};
 use crate::app::Run;
 use crate::case::{Case, Purpose};
 use crate::config::OnRoleDeleted;
 use crate::discovery::examine;
 use crate::guardrail::{self, Asked, Permit, Refusal, Request};
+use crate::limits::{LEASE_AFTER_WORK, LEAST_FOR_A_DELETION, LONGEST_WORK};
 use crate::model::{Cluster, Role, RoleArn, RoleState, Snapshot};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Delay, Doubt, Failure, Hold, Outcome, Precedence};
+use crate::record::{is_perhaps_revived, looked_at, record_fresh};
 use crate::row::{Lease, RowRead, State};
 use crate::sighting::Sighting;
 use crate::verdict::{Verdict, judge};
-
-/// The lease ends so long after the work, which outlasts whatever was sent before.
-const LEASE_AFTER_WORK: Duration = Duration::from_secs(15);
 
 /// What the entries of one invocation share.
 pub(super) struct Reconciler<'a> {
@@ -71,13 +70,13 @@ impl<'a> Reconciler<'a> {
             let is_readable =
                 !matches!(case.sighting.row, RowRead::Invalid(_) | RowRead::Unfit(..) | RowRead::Unavailable(_));
             if case.sighting.entry.is_none() && is_readable && case.sighting.row.open().is_none() {
-                case.outcome = Outcome::None(Some(Reason::DeletedByOwner));
+                case.outcome = Outcome::Preceded(Precedence::DeletedByOwner);
                 return case;
             }
             case.verdict = judge(&case.sighting, &self.run.invocation.home);
         }
         let what = "the entry kept changing during the repair, so nothing was changed".to_owned();
-        case.outcome = Outcome::Held(Reason::ChangedMeanwhile { what });
+        case.outcome = Outcome::Held(Hold::ChangedMeanwhile { what });
         case
     }
 
@@ -85,13 +84,13 @@ impl<'a> Reconciler<'a> {
     async fn try_once(&self, case: &mut Case) -> Option<Outcome> {
         match &case.sighting.row {
             RowRead::Invalid(because) => {
-                return Some(Outcome::Held(Reason::LedgerRowInvalid { because: because.clone() }));
+                return Some(Outcome::Held(Hold::LedgerRowInvalid { because: because.clone() }));
             }
             RowRead::Unfit(_, because) if !matches!(self.purpose, Purpose::Restore { .. }) => {
-                return Some(Outcome::Held(Reason::LedgerRowInvalid { because: because.clone() }));
+                return Some(Outcome::Held(Hold::LedgerRowInvalid { because: because.clone() }));
             }
             RowRead::Unavailable(because) => {
-                return Some(Outcome::deferred(Reason::LedgerUnavailable { because: because.clone() }));
+                return Some(Outcome::deferred(Delay::LedgerUnavailable { because: because.clone() }));
             }
             RowRead::Absent | RowRead::Expired(_) | RowRead::Row(_) | RowRead::Unfit(..) => {}
         }
@@ -105,11 +104,11 @@ impl<'a> Reconciler<'a> {
             return Box::pin(self.resume(case, &principal, repair)).await;
         }
         if is_perhaps_revived(&case.sighting) && matches!(self.purpose, Purpose::Act { .. }) {
-            return Some(Outcome::Held(Reason::PerhapsRevived));
+            return Some(Outcome::Held(Hold::PerhapsRevived));
         }
         match &case.verdict {
             // Never changed unattended; a person may know better.
-            Verdict::Undecided(Reason::RecordContradictsDates) if matches!(self.purpose, Purpose::Approve { .. }) => {
+            Verdict::Undecided(Doubt::RecordContradictsDates) if matches!(self.purpose, Purpose::Approve { .. }) => {
                 Box::pin(self.open(case, &principal)).await
             }
             Verdict::Fresh(_) | Verdict::Undecided(_) => {
@@ -120,9 +119,9 @@ impl<'a> Reconciler<'a> {
                 if case.sighting.is_archived() && (self.run.is_sweep || case.sighting.cluster.is_some()) =>
             {
                 let grants = case.sighting.snapshot().map(|snapshot| snapshot.grants()).unwrap_or_default();
-                Some(Outcome::Held(Reason::Archived { grants }))
+                Some(Outcome::Held(Hold::Archived { grants }))
             }
-            Verdict::Missing => Some(Outcome::nothing()),
+            Verdict::Missing => Some(Outcome::None),
             Verdict::Orphaned => Box::pin(self.orphaned(case, &principal)).await,
             Verdict::Stale(_) => Box::pin(self.open(case, &principal)).await,
         }
@@ -174,14 +173,13 @@ impl<'a> Reconciler<'a> {
 
     /// What becomes of an entry whose deletion the breaker forbids, while it stands.
     pub(super) fn halt(&self) -> Option<Outcome> {
-        let by = || "see the entry that is missing".to_owned();
-        self.halted.load(Ordering::SeqCst).then(|| Outcome::Held(Reason::RecreationRefused { by: by() }))
+        self.halted.load(Ordering::SeqCst).then_some(Outcome::Held(Hold::RecreationRefused))
     }
 
     /// Why no deletion may be sent now, if so.
     pub(super) fn may_not_delete(&self, ends: OffsetDateTime) -> Option<Outcome> {
         let too_late = self.run.until(self.run.deadline.min(ends)) < LEAST_FOR_A_DELETION;
-        self.halt().or_else(|| too_late.then(|| Outcome::deferred(Reason::TooLittleTime)))
+        self.halt().or_else(|| too_late.then(|| Outcome::deferred(Delay::TooLittleTime)))
     }
 
     /// A place in the budget of deletions, or why there is none.
@@ -192,11 +190,7 @@ impl<'a> Reconciler<'a> {
         let limit = self.run.config().max_repairs;
         let before = self.begun.fetch_add(1, Ordering::SeqCst);
         let place = Place { begun: &self.begun, is_used: false };
-        if before >= limit && self.run.is_sweep {
-            Err(Outcome::Held(Reason::RepairBudget { limit }))
-        } else {
-            Ok(place)
-        }
+        if before >= limit && self.run.is_sweep { Err(Outcome::Held(Hold::RepairBudget { limit })) } else { Ok(place) }
     }
 
     /// Waits until a role is old enough, if that leaves time to work.
@@ -208,7 +202,7 @@ impl<'a> Reconciler<'a> {
         }
         if run.until(run.deadline) < wait + LEAST_FOR_A_DELETION {
             let age = Duration::try_from(run.now() - role_created_at).unwrap_or_default();
-            return Wait::TooLong(Reason::RoleTooYoung { age, settle: run.config().settle });
+            return Wait::TooLong(Delay::RoleTooYoung { age, settle: run.config().settle });
         }
         tokio::time::sleep(wait).await;
         Wait::Waited
@@ -216,7 +210,7 @@ impl<'a> Reconciler<'a> {
 
     /// The calls about one entry, until the work on it ends: after two minutes, and never beyond the deadline.
     pub(super) fn live<'b>(&'b self, principal: &'b RoleArn, sighting: &Sighting) -> Live<'b> {
-        let ends = self.run.deadline.min(self.run.now() + LONGEST);
+        let ends = self.run.deadline.min(self.run.now() + LONGEST_WORK);
         Live { reconciler: self, principal, cluster: sighting.at.clone(), ends, is_urgent: AtomicBool::new(false) }
     }
 
@@ -242,7 +236,7 @@ impl<'a> Reconciler<'a> {
                 sighting.entry = entry;
                 Ok(())
             }
-            Err(fault) => Err(Outcome::Failed(Reason::AwsError { because: fault.to_string() })),
+            Err(fault) => Err(Outcome::Failed(Failure::AwsError { because: fault.to_string() })),
         }
     }
 }
@@ -267,7 +261,7 @@ pub(super) fn take_in(sighting: &mut Sighting, world: World) {
 pub(super) fn held(refusal: Refusal) -> Outcome {
     match refusal {
         Refusal::Hold(reason) => Outcome::Held(reason),
-        Refusal::Observed => Outcome::Held(Reason::Observing),
+        Refusal::Observed => Outcome::Held(Hold::Observing),
     }
 }
 
@@ -275,5 +269,5 @@ pub(super) fn held(refusal: Refusal) -> Outcome {
 pub(super) enum Wait {
     Over,
     Waited,
-    TooLong(Reason),
+    TooLong(Delay),
 }

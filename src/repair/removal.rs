@@ -5,11 +5,11 @@
 
 use super::calls::{Calls as _, examined};
 use super::reconciler::{Reconciler, Wait, held};
-use crate::aws::fault::FaultKind;
 use crate::case::Case;
+use crate::fault::FaultKind;
 use crate::guardrail::{self, Refusal, RemovalPermit};
 use crate::model::{Cluster, RoleArn, RoleState};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Delay, Failure, Gone, Outcome, Precedence};
 use crate::row::{Archived, Row, State};
 use crate::sighting::{Examined, Sighting};
 
@@ -48,7 +48,7 @@ impl Reconciler<'_> {
         let run = self.run;
         // IAM answers eventually: one "no such role" may be a replica that lags.
         if let Wait::TooLong(_) = self.wait_for(before.role_read_at + run.config().settle, run.now()).await {
-            return Some(Outcome::deferred(Reason::TooLittleTime));
+            return Some(Outcome::deferred(Delay::TooLittleTime));
         }
         let mut sighting = before.clone();
         if let Err(outcome) = Box::pin(self.refresh(&mut sighting, principal)).await {
@@ -66,7 +66,7 @@ impl Reconciler<'_> {
             &entry.entry.arn,
             cluster.created_at,
             there,
-            Reason::RoleDeleted.label(),
+            Gone::RoleDeleted.label(),
             &run.owner,
             run.now(),
         );
@@ -88,17 +88,17 @@ impl Reconciler<'_> {
         if !is_same || role != RoleState::Absent {
             let _ = self.give_up(&row, there).await;
             let fault = now.err().or(seen.err());
-            return fault.map(|fault| Outcome::Failed(Reason::AwsError { because: fault.to_string() }));
+            return fault.map(|fault| Outcome::Failed(Failure::AwsError { because: fault.to_string() }));
         }
         Some(match run.eks(&before.at.region).remove_access_entry(permit).await {
-            Ok(()) => Outcome::Removed(Reason::RoleDeleted),
+            Ok(()) => Outcome::Removed(Gone::RoleDeleted),
             // Our own deletion of an earlier try has arrived.
-            Err(fault) if fault.kind == FaultKind::NotFound && was_sent_before => Outcome::Removed(Reason::RoleDeleted),
+            Err(fault) if fault.kind == FaultKind::NotFound && was_sent_before => Outcome::Removed(Gone::RoleDeleted),
             Err(fault) if fault.kind == FaultKind::NotFound => {
                 let _ = self.give_up(&row, there.filter(|row| row.archived().is_some())).await;
-                Outcome::None(Some(Reason::DeletedByOwner))
+                Outcome::Preceded(Precedence::DeletedByOwner)
             }
-            Err(fault) => Outcome::Failed(Reason::AwsError { because: fault.to_string() }),
+            Err(fault) => Outcome::Failed(Failure::AwsError { because: fault.to_string() }),
         })
     }
 

@@ -7,14 +7,12 @@ use super::calls::{Calls, examined, look};
 use super::compare::{is_as_it_was, is_as_wanted, review_again};
 use super::perform::{Next, Work};
 use super::step::{Associated, Cause, Creation, Deletion, Ending, Rules, World};
-use crate::aws::fault::{Fault, FaultKind};
+use crate::fault::{Fault, FaultKind};
 use crate::guardrail;
+use crate::limits::LEAST_FOR_ANOTHER_CREATION;
 use crate::model::{Cluster, RoleState};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Delay, Outcome};
 use crate::row::Phase;
-
-/// While the entry is gone, EKS is asked about an unknown role until so little time is left.
-const LEAST_FOR_ANOTHER_CREATION: time::Duration = time::Duration::seconds(10);
 
 /// Deletes the entry of the row. `DeleteAccessEntry` has no precondition: so the row is written, which proves that the
 /// lease is still ours, and the entry and its policies are read directly before, in a turn of their own. What an owner
@@ -52,7 +50,7 @@ pub(super) async fn delete(work: &mut Work, rules: &Rules<'_>, calls: &impl Call
         return do_not_delete(work, is_first, seen.err().as_ref(), calls).await;
     }
     if calls.now() >= calls.ends() {
-        return Next::End(Ending::Deferred(Reason::TooLittleTime));
+        return Next::End(Ending::Deferred(Delay::TooLittleTime));
     }
     // The old entry goes: what was associated with it goes with it.
     work.attempt.associated = Associated::default();
@@ -98,7 +96,7 @@ async fn do_not_delete(work: &mut Work, is_first: bool, fault: Option<&Fault>, c
 fn not_begun(outcome: Outcome) -> Ending {
     match outcome {
         Outcome::Held(reason) => Ending::HeldClosed(reason),
-        Outcome::Deferred { reason, .. } => Ending::Deferred(reason),
+        Outcome::Deferred { delay: reason, .. } => Ending::Deferred(reason),
         other => Ending::Failed(other.label().to_owned()),
     }
 }
@@ -145,7 +143,7 @@ pub(super) async fn create(work: &mut Work, calls: &impl Calls) -> Next {
         return not_created(work, before, None, calls).await;
     }
     if calls.now() >= calls.ends() {
-        return Next::End(Ending::Deferred(Reason::TooLittleTime));
+        return Next::End(Ending::Deferred(Delay::TooLittleTime));
     }
     match calls.create(&work.attempt.permit, &work.repair.wanted).await {
         Ok(created) => confirm(work, created.arn, deletion_at, calls).await,
@@ -188,7 +186,7 @@ async fn not_created(work: &mut Work, before: Phase, fault: Option<&Fault>, call
     let Some(fault) = fault else { return Next::Look };
     if fault.is_unknown_principal() {
         return if calls.ends() - calls.now() < LEAST_FOR_ANOTHER_CREATION {
-            Next::End(Ending::Deferred(Reason::PrincipalNotYetValid))
+            Next::End(Ending::Deferred(Delay::PrincipalNotYetValid))
         } else {
             Next::Wait(Cause::UnknownPrincipal)
         };

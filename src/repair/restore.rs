@@ -4,7 +4,7 @@
 use super::reconciler::{Reconciler, held, state_of};
 use crate::case::Case;
 use crate::model::{RoleArn, RoleId, RoleState};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Delay, Doubt, Outcome};
 use crate::row::{Before, Permitted, Phase, Repair, State, Target};
 
 impl Reconciler<'_> {
@@ -13,10 +13,10 @@ impl Reconciler<'_> {
         let run = self.run;
         if case.sighting.entry.is_some() && case.sighting.row.open().is_none() {
             case.note = Some("There is an entry; nothing was restored. If it is stale, approve its repair.".to_owned());
-            return Some(Outcome::nothing());
+            return Some(Outcome::None);
         }
         if let RoleState::Unreadable { because, may_pass } = &case.sighting.role {
-            return Some(Outcome::None(Some(Reason::RoleUnreadable { because: because.clone(), may_pass: *may_pass })));
+            return Some(Outcome::Undecided(Doubt::RoleUnreadable { because: because.clone(), may_pass: *may_pass }));
         }
         let state = state_of(&case.sighting).filter(|state| !matches!(state, State::Recorded(_)));
         let (Some(state), Some(cluster), RoleState::Present(role)) =
@@ -24,14 +24,11 @@ impl Reconciler<'_> {
         else {
             case.note =
                 Some("There is no archived or unfinished row, no cluster or no role to restore it for.".to_owned());
-            return Some(Outcome::nothing());
+            return Some(Outcome::None);
         };
         let mut repair = match state {
             State::Repairing(repair) if repair.is_leased_to_other(&run.owner, run.now()) => {
-                return Some(Outcome::Deferred {
-                    reason: Reason::LeaseTaken,
-                    deletion_sent: repair.may_have_deleted(),
-                });
+                return Some(Outcome::Deferred { delay: Delay::LeaseTaken, deletion_sent: repair.may_have_deleted() });
             }
             State::Repairing(repair) => *repair,
             State::Archived(archived) => Repair {
@@ -44,7 +41,7 @@ impl Reconciler<'_> {
                 role_absent_since: None,
                 lease: None,
             },
-            State::Recorded(_) => return Some(Outcome::nothing()),
+            State::Recorded(_) => return Some(Outcome::None),
         };
         let permit = match self.review_for(principal, &repair.wanted, &cluster, &role) {
             Ok(permit) => permit,
@@ -62,7 +59,7 @@ impl Reconciler<'_> {
         match Box::pin(self.take(case, principal, repair, permit)).await? {
             Ok(Outcome::Repaired) => Some(Outcome::Restored),
             Ok(outcome) => Some(outcome),
-            Err(problem) => Some(Outcome::Deferred { reason: problem.reason(), deletion_sent }),
+            Err(problem) => Some(Outcome::Deferred { delay: problem.reason(), deletion_sent }),
         }
     }
 }

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::guardrail::{Association, Permit, Refusal};
 use crate::model::{AccessPolicy, Cluster, Role, RoleArn, RoleState, Snapshot};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Delay, Failure, Gone, Hold, Outcome, Precedence};
 use crate::row::{NotWritten, Phase, Repair, State};
 use crate::sighting::Examined;
 
@@ -187,11 +187,11 @@ pub(super) enum Ending {
     /// The owner was here before anything was changed: close the row and judge the entry again.
     JudgeAnew,
     /// Waits for a person; the row stays open, since it may hold more than what stands.
-    HeldOpen(Reason),
+    HeldOpen(Hold),
     /// Waits for a person; nothing was changed, so the row is closed.
-    HeldClosed(Reason),
+    HeldClosed(Hold),
     /// Waits for a person, who finds the entry in the archive.
-    HeldArchived(Reason),
+    HeldArchived(Hold),
     /// A rehearsal may have created the entry that stands, after its owner had deleted theirs. It is held until a person
     /// ends the matter; the row is archived.
     PerhapsRevived(String),
@@ -207,9 +207,9 @@ pub(super) enum Ending {
     /// The cluster is gone; the row is archived.
     ClusterGone,
     /// A retry continues; the row stays open.
-    Deferred(Reason),
+    Deferred(Delay),
     /// A retry starts again; nothing was changed, so the row is closed.
-    DeferredClosed(Reason),
+    DeferredClosed(Delay),
     /// AWS does not answer or refuses; the row stays open.
     Failed(String),
     /// AWS refused before anything was changed; the row is closed.
@@ -239,29 +239,31 @@ impl Ending {
         let deletion_sent = repair.may_have_deleted();
         match self {
             Self::Repaired => Outcome::Repaired,
-            Self::JudgeAnew => Outcome::nothing(),
+            Self::JudgeAnew => Outcome::None,
             Self::HeldOpen(reason) | Self::HeldClosed(reason) | Self::HeldArchived(reason) => {
                 Outcome::Held(reason.clone())
             }
-            Self::PerhapsRevived(_) => Outcome::Held(Reason::PerhapsRevived),
-            Self::DeletedByOwner | Self::OursDeletedByOwner => Outcome::None(Some(Reason::DeletedByOwner)),
-            Self::ReplacedByOther(missing) => Outcome::None(Some(Reason::ReplacedByOther { missing: missing.clone() })),
-            Self::RoleGone => Outcome::Removed(Reason::RoleGone),
-            Self::ClusterGone => Outcome::Removed(Reason::ClusterGone),
-            Self::Deferred(reason) => Outcome::Deferred { reason: reason.clone(), deletion_sent },
+            Self::PerhapsRevived(_) => Outcome::Held(Hold::PerhapsRevived),
+            Self::DeletedByOwner | Self::OursDeletedByOwner => Outcome::Preceded(Precedence::DeletedByOwner),
+            Self::ReplacedByOther(missing) => {
+                Outcome::Preceded(Precedence::ReplacedByOther { missing: missing.clone() })
+            }
+            Self::RoleGone => Outcome::Removed(Gone::RoleGone),
+            Self::ClusterGone => Outcome::Removed(Gone::ClusterGone),
+            Self::Deferred(reason) => Outcome::Deferred { delay: reason.clone(), deletion_sent },
             Self::DeferredClosed(reason) => Outcome::deferred(reason.clone()),
             Self::Failed(because) | Self::FailedClosed(because) => {
-                Outcome::Failed(Reason::AwsError { because: because.clone() })
+                Outcome::Failed(Failure::AwsError { because: because.clone() })
             }
-            Self::Refused(by) => Outcome::Failed(Reason::RecreationRefused { by: by.clone() }),
-            Self::NotWritten(problem) => Outcome::Deferred { reason: problem.clone().reason(), deletion_sent },
+            Self::Refused(by) => Outcome::Failed(Failure::RecreationRefused { by: by.clone() }),
+            Self::NotWritten(problem) => Outcome::Deferred { delay: problem.clone().reason(), deletion_sent },
         }
     }
 
     /// What becomes of the row.
     pub(super) fn row_after(&self, repair: &Repair, now: OffsetDateTime) -> RowAfter {
         let becomes = |state| RowAfter::Becomes(Box::new(state));
-        let archived = |because: &Reason| becomes(State::Archived(Box::new(repair.archive(because.label(), now))));
+        let archived = |because: &str| becomes(State::Archived(Box::new(repair.archive(because, now))));
         let put_back = || repair.put_back(now).map_or(RowAfter::Deleted, becomes);
         match self {
             Self::Repaired | Self::NotWritten(_) => RowAfter::AsItIs,
@@ -273,21 +275,21 @@ impl Ending {
             Self::HeldOpen(_) if repair.is_restore() && !repair.may_have_created() => put_back(),
             Self::HeldOpen(_) | Self::Deferred(_) | Self::Failed(_) | Self::Refused(_) => RowAfter::Open,
             Self::ReplacedByOther(missing) if !missing.is_empty() => {
-                archived(&Reason::ReplacedByOther { missing: Vec::new() })
+                archived(Precedence::ReplacedByOther { missing: Vec::new() }.label())
             }
             Self::DeletedByOwner | Self::ReplacedByOther(_) => match repair.put_back(now) {
                 Some(State::Archived(archived)) if !repair.is_restore() => becomes(State::Archived(archived)),
                 _ => RowAfter::Deleted,
             },
-            Self::HeldArchived(reason) => archived(reason),
+            Self::HeldArchived(reason) => archived(reason.label()),
             Self::PerhapsRevived(arn) => {
-                let mut archive = repair.archive(Reason::PerhapsRevived.label(), now);
+                let mut archive = repair.archive(Hold::PerhapsRevived.label(), now);
                 archive.created = Some(arn.clone());
                 becomes(State::Archived(Box::new(archive)))
             }
-            Self::OursDeletedByOwner => archived(&Reason::DeletedByOwner),
-            Self::RoleGone => archived(&Reason::RoleGone),
-            Self::ClusterGone => archived(&Reason::ClusterGone),
+            Self::OursDeletedByOwner => archived(Precedence::DeletedByOwner.label()),
+            Self::RoleGone => archived(Gone::RoleGone.label()),
+            Self::ClusterGone => archived(Gone::ClusterGone.label()),
         }
     }
 }

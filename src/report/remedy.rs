@@ -8,23 +8,21 @@ use serde_json::{Map, Value, json};
 use crate::case::Case;
 use crate::event::Invocation;
 use crate::model::{RoleArn, RoleState, Snapshot};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Hold, Outcome};
 
 /// The remedy of a case; `None` where nobody has to do anything.
 pub(super) fn of(case: &Case, invocation: &Invocation) -> Option<String> {
     let command = match &case.outcome {
         Outcome::Held(reason) => match reason {
-            Reason::GrantsRefused => return by_hand(case),
-            Reason::Privileged { .. }
-            | Reason::HoldAll
-            | Reason::RolePattern
-            | Reason::ClusterPattern
-            | Reason::RoleChanged { .. } => "approve",
-            Reason::PerhapsRevived => "forget",
-            Reason::Archived { .. } => "restore",
-            Reason::RehearsalRefused { .. } | Reason::ChangedMeanwhile { .. } | Reason::RecreationRefused { .. } => {
-                "repair"
-            }
+            Hold::GrantsRefused => return by_hand(case),
+            Hold::Privileged { .. }
+            | Hold::HoldAll
+            | Hold::RolePattern
+            | Hold::ClusterPattern
+            | Hold::RoleChanged { .. } => "approve",
+            Hold::PerhapsRevived => "forget",
+            Hold::Archived { .. } => "restore",
+            Hold::RehearsalRefused { .. } | Hold::ChangedMeanwhile { .. } | Hold::RecreationRefused => "repair",
             _ => "check",
         },
         Outcome::Failed(_) => "repair",

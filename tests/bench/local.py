@@ -66,7 +66,7 @@ def function(command: list[str], local: LocalAws, https: Path | None = None, **s
         environment |= {"SSL_CERT_FILE": str(https), "AWS_CA_BUNDLE": str(https)}
     elif SYSTEM_AUTHORITIES.exists():
         # One file, as Lambda's Linux has them; Debian's folder of links would be read file by file, for nothing.
-        environment["SSL_CERT_FILE"] = str(SYSTEM_AUTHORITIES)
+        environment.setdefault("SSL_CERT_FILE", str(SYSTEM_AUTHORITIES))
     environment = {name: value for name, value in environment.items() if value}
     running = Function(command, environment)
     local.is_worth_waiting = lambda: not running.is_gone()

@@ -1,4 +1,4 @@
-"""The size budget: the release bootstrap under 8 MB, and the deployment package made of it under 4 MB.
+"""The size budget: the release bootstrap under 8.5 MB, and the deployment package made of it under 4 MB.
 
 A cold start reads the whole binary, and Lambda fetches the whole package.
 """
@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 MB = 1_000_000
-BINARY_LIMIT = 8 * MB
+BINARY_LIMIT = 8_500_000
 ZIP_LIMIT = 4 * MB
 
 
@@ -28,7 +28,7 @@ def main(bootstrap: Path) -> bool:
 
 def within(name: str, size: int, limit: int) -> bool:
     verdict = "ok" if size < limit else "TOO LARGE"
-    print(f"{name:<9} {size / MB:5.2f} MB, budget {limit / MB:.0f} MB: {verdict}")
+    print(f"{name:<9} {size / MB:5.2f} MB, budget {limit / MB:g} MB: {verdict}")
     return size < limit
 
 

@@ -162,7 +162,10 @@ fn check_command(command: &Command, payload: &Value, invocation: &Invocation) {
         Command::Sweep { .. } => (None, false),
     };
     assert!(principal.is_none_or(|arn| arn.is_of(&invocation.home)), "{principal:?}");
-    assert_eq!(authorize(command, invocation).is_ok(), !releases || invocation.function_arn.ends_with(":approve"));
+    assert_eq!(
+        authorize(command.clone(), invocation).is_ok(),
+        !releases || invocation.function_arn.ends_with(":approve")
+    );
 }
 
 /// The right in which the function was invoked changes nothing but whether the creator is believed, and whether what only

@@ -113,27 +113,23 @@ class World:
 
 
 def _dynamodb() -> dict[str, list[dict]]:
-    table = {"TableName": TABLE, "ReturnConsumedCapacity": "NONE"}
-    condition = {
-        "ConditionExpression": "#v = :v",
-        "ExpressionAttributeNames": {"#v": "version"},
-        "ExpressionAttributeValues": {":v": {"N": "1"}},
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
-    update = {"UpdateExpression": "SET note = :n", "ReturnValues": "ALL_NEW"}
-    values = {":v": {"N": "1"}, ":n": {"M": {"list": {"L": [{"BOOL": True}, {"NULL": True}, {"SS": ["x"]}]}}}}
-    query = {"KeyConditionExpression": "principalArn = :p", "FilterExpression": "#v = :v"}
-    query_values = {":p": KEY["principalArn"], ":v": {"N": "1"}}
-    read = {"ConsistentRead": True, "ExclusiveStartKey": KEY, "Limit": 1}
-    names = {"ExpressionAttributeNames": {"#v": "version"}}
-    scan_values = {"ExpressionAttributeValues": {":v": {"N": "1"}}}
+    """The four expressions that the function sends."""
+    table = {"TableName": TABLE}
+    version = {":v": {"N": "1"}}
+    condition = {"ConditionExpression": "version = :v", "ExpressionAttributeValues": version}
+    update = {"UpdateExpression": "SET #name = :text, version = :next", "ExpressionAttributeNames": {"#name": "note"}}
+    text = {"M": {"list": {"L": [{"BOOL": True}, {"NULL": True}, {"SS": ["x"]}]}}}
+    values = {"ExpressionAttributeValues": {**version, ":text": text, ":next": {"N": "2"}}}
+    principal = {":p": KEY["principalArn"]}
+    query = {"KeyConditionExpression": "principalArn = :p", "ExpressionAttributeValues": principal}
+    read = {"ConsistentRead": True, "ExclusiveStartKey": KEY}
     return {
         "GetItem": [{**table, "Key": KEY, "ConsistentRead": True}],
-        "PutItem": [{**table, "Item": {**KEY, "version": {"N": "2"}}, **condition, "ReturnValues": "ALL_OLD"}],
-        "DeleteItem": [{**table, "Key": KEY, **condition, "ReturnValues": "ALL_OLD"}],
-        "UpdateItem": [{**table, "Key": KEY, **condition, **update, "ExpressionAttributeValues": values}],
-        "Query": [{**table, **query, **read, **names, "ExpressionAttributeValues": query_values}],
-        "Scan": [{**table, "FilterExpression": "#v = :v", **read, **names, **scan_values}],
+        "PutItem": [{**table, "Item": {**KEY, "version": {"N": "2"}}, **condition}],
+        "DeleteItem": [{**table, "Key": KEY, **condition}],
+        "UpdateItem": [{**table, "Key": KEY, **condition, **update, **values}],
+        "Query": [{**table, **query, **read}],
+        "Scan": [{**table, **read}],
     }
 
 

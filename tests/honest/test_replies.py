@@ -10,10 +10,7 @@ from samples import CLUSTER, EDIT, KEY, NODE, STANDARD, TABLE, VIEW, World
 from wire import Wire
 
 IN_CLUSTER = {"clusterName": CLUSTER}
-CONDITION = {
-    "ConditionExpression": "attribute_not_exists(principalArn)",
-    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-}
+CONDITION = {"ConditionExpression": "attribute_not_exists(principalArn)"}
 RESERVED_NAME = {**IN_CLUSTER, "principalArn": STANDARD, "username": "system:x"}
 RESERVED_NAMESPACE = {"Namespace": "AWS/EKS", "MetricData": [{"MetricName": "x", "Value": 1.0}]}
 

@@ -36,6 +36,7 @@ mod restoring;
 mod sets;
 mod stage;
 mod story;
+mod structure;
 mod sweeps;
 mod trust;
 mod unfinished;

@@ -43,7 +43,7 @@ async fn the_list_of_what_another_partys_entry_lacks_is_archived_and_stays_so_ov
         let report = stage.deliver(stage.created(&role)).await.unwrap();
         assert_eq!(outcome(&report), ("none", "replacedByOther"), "{told}: {report:#}");
         let detail = report["entries"][0]["detail"].as_str().unwrap();
-        assert!(detail.contains("It lacks what the one before had"), "{told}: {detail}");
+        assert!(detail.contains("It lacks what the entry had before"), "{told}: {detail}");
         for _ in 0..2 {
             assert_eq!(archived(&stage, &role), Some(("replacedByOther".to_owned(), snapshot.clone())), "{told}");
             tokio::time::sleep(Duration::from_hours(24)).await;

@@ -3,18 +3,14 @@
 //! After an unclear answer nothing is sent again here: `repair` decides that, after it looked. A creation or an association
 //! that was throttled was not carried out, so it is sent again; before a deletion is sent again the entry must be read.
 
-use std::time::Duration;
-
 use aws_sdk_eks::config::timeout::TimeoutConfig;
 use aws_sdk_eks::types;
 
 use super::{Eks, entry_of};
-use crate::aws::fault::Fault;
+use crate::fault::Fault;
 use crate::guardrail::{Association, Permit, RemovalPermit};
+use crate::limits::CHANGE_TIMEOUT;
 use crate::model::{AccessEntry, AccessPolicy, ClusterRef, RoleArn, Snapshot};
-
-/// How long one attempt of a change may take before its outcome counts as unknown.
-pub(super) const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Eks {
     /// Creates an entry as the snapshot has it, with less than was described: what EKS generates, and what only AWS

@@ -15,15 +15,13 @@ use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
 
 use super::Eks;
-use crate::aws::fault::{Fault, FaultKind};
+use crate::aws::fault::fault_of;
 use crate::aws::limiter::Answer;
 use crate::aws::turns::{Place, Priority, Turn, Turns};
 use crate::aws::{ATTEMPTS, LONGEST_WAIT};
+use crate::fault::{Fault, FaultKind};
+use crate::limits::TURN_TIMEOUT;
 use crate::model::Region;
-
-/// How long a change may wait for its turns, those after a refusal included. It has not been carried out then. With
-/// [`CHANGE_TIMEOUT`](super::CHANGE_TIMEOUT) it is less than what a lease outlasts the work by.
-const TURN_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long a read is repeated, from when it was first sent.
 const PATIENCE: Duration = Duration::from_secs(50);
@@ -65,7 +63,7 @@ impl Eks {
         E: ProvideErrorMetadata,
     {
         let is_answered = matches!(answer, Ok(_) | Err(SdkError::ServiceError(_)));
-        let answer = answer.map_err(|error| Fault::of(operation, &error));
+        let answer = answer.map_err(|error| fault_of(operation, &error));
         match &answer {
             Err(fault) if fault.kind == FaultKind::Throttled => turn.answered(Answer::Refused),
             _ if is_answered => turn.answered(Answer::Served),

@@ -197,9 +197,9 @@ fn only_the_alias_approve_may_release_and_restore() {
             _ => without(whole(word), &["roleId"]),
         };
         let read = command(&payload).expect("a command");
-        assert_eq!(authorize(&read, &invocation(":approve")), Ok(()));
+        assert_eq!(authorize(read.clone(), &invocation(":approve")).map(Authorized::into_command), Ok(read.clone()));
         for qualifier in ["", ":events", ":$LATEST"] {
-            let answer = authorize(&read, &invocation(qualifier));
+            let answer = authorize(read.clone(), &invocation(qualifier)).map(|_| ());
             if matches!(word, "approve" | "restore" | "forget") {
                 let error = answer.expect_err("an error").to_string();
                 assert!(error.starts_with(word) && error.ends_with(":111122223333:function:guard:approve"), "{error}");

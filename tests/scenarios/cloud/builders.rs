@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::cloudwatch::Datum;
 use super::dynamodb::{Table, plain_item, typed_item};
 use super::entries::{Caller, Entry, NewEntry, Policy};
+use super::stale::PastEntries;
 use super::trust;
 use super::world::{Cluster, Role, World};
 use super::{Cloud, HOME_REGION};
@@ -123,7 +124,9 @@ impl World {
             connected: false,
             entries: BTreeMap::new(),
             deleted: Vec::new(),
+            past: PastEntries::default(),
         };
+        self.note_cluster(region, name);
         self.clusters.insert((region.to_owned(), name.to_owned()), cluster);
         self.cluster(region, name)
     }
@@ -364,7 +367,10 @@ impl ClusterHandle {
     }
 
     fn change(&self, change: impl FnOnce(&mut Cluster)) -> &Self {
-        self.cloud.with(|world| change(world.cluster(&self.region, &self.name)));
+        self.cloud.with(|world| {
+            world.note_cluster(&self.region, &self.name);
+            change(world.cluster(&self.region, &self.name));
+        });
         self
     }
 }

@@ -73,6 +73,8 @@ pub enum Action {
     Hang,
     /// It is answered 200 and nonsense.
     Malformed,
+    /// A read shows what was before the last change of its object ([`super::stale`]). Anything else proceeds.
+    Stale,
     /// It takes so much longer.
     Delay(Duration),
     /// The world stops: this call and every later one hangs until [`Cloud::restart`].

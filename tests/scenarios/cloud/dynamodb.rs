@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::parameters::Parameters;
 use super::refusal::Refusal;
 use super::world::World;
-use expression::Expression;
+use expression::Condition;
 
 /// An item in the wire's form.
 pub type Item = Map<String, Value>;
@@ -135,7 +135,7 @@ pub(super) fn answer(
 }
 
 fn get_item(table: &Table, now: OffsetDateTime, lag: Duration, parameters: &Parameters) -> Result<Value, Refusal> {
-    parameters.allow(&["TableName", "Key", "ConsistentRead", "ReturnConsumedCapacity"])?;
+    parameters.allow(&["TableName", "Key", "ConsistentRead"])?;
     let key = table.exact_key(member(parameters, "Key")?.as_map())?;
     let row = if parameters.flag("ConsistentRead")? {
         table.rows.get(&key).cloned()
@@ -145,139 +145,82 @@ fn get_item(table: &Table, now: OffsetDateTime, lag: Duration, parameters: &Para
     Ok(row.map_or_else(|| json!({}), |item| json!({ "Item": item })))
 }
 
-const WRITE: [&str; 7] = [
-    "TableName",
-    "ConditionExpression",
-    "ExpressionAttributeNames",
-    "ExpressionAttributeValues",
-    "ReturnValues",
-    "ReturnValuesOnConditionCheckFailure",
-    "ReturnConsumedCapacity",
-];
+const WRITE: [&str; 3] = ["TableName", "ConditionExpression", "ExpressionAttributeValues"];
 
 fn put_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&[&WRITE[..], &["Item"]].concat())?;
-    let wanted = parameters.one_of("ReturnValues", &["NONE", "ALL_OLD"])?;
     let item = member(parameters, "Item")?.as_map().clone();
     let key = table.key_of(&item)?;
     if item.iter().map(|(name, value)| name.len() + value.to_string().len()).sum::<usize>() > LARGEST_ITEM {
         return Err(Refusal::validation("Item size has exceeded the maximum allowed size"));
     }
-    check_condition(table, &key, parameters, &[])?;
-    let old = table.rows.get(&key).cloned();
+    check_condition(table, &key, parameters)?;
     table.write(now, key, Some(item));
-    Ok(returned(wanted, old, None))
+    Ok(json!({}))
 }
 
 fn delete_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&[&WRITE[..], &["Key"]].concat())?;
-    let wanted = parameters.one_of("ReturnValues", &["NONE", "ALL_OLD"])?;
     let key = table.exact_key(member(parameters, "Key")?.as_map())?;
-    check_condition(table, &key, parameters, &[])?;
-    let old = table.rows.get(&key).cloned();
-    if old.is_some() {
+    check_condition(table, &key, parameters)?;
+    if table.rows.contains_key(&key) {
         table.write(now, key, None);
     }
-    Ok(returned(wanted, old, None))
+    Ok(json!({}))
 }
 
 fn update_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> Result<Value, Refusal> {
-    parameters.allow(&[&WRITE[..], &["Key", "UpdateExpression"]].concat())?;
-    let wanted = parameters.one_of("ReturnValues", &["NONE", "ALL_OLD", "ALL_NEW"])?;
+    parameters.allow(&[&WRITE[..], &["Key", "UpdateExpression", "ExpressionAttributeNames"]].concat())?;
     let key_item = member(parameters, "Key")?.as_map().clone();
     let key = table.exact_key(&key_item)?;
-    let update = parameters.optional_text("UpdateExpression")?.unwrap_or_default();
-    check_condition(table, &key, parameters, &[update])?;
-    let old = table.rows.get(&key).cloned();
-    let mut item = old.clone().unwrap_or(key_item);
-    expression::update(update, parameters, &mut item)?;
+    check_condition(table, &key, parameters)?;
+    let mut item = table.rows.get(&key).cloned().unwrap_or(key_item);
+    expression::update(parameters, &mut item)?;
     if table.key_of(&item)? != key {
         return Err(Refusal::validation("Cannot update attribute. This attribute is part of the key"));
     }
-    table.write(now, key, Some(item.clone()));
-    Ok(returned(wanted, old, Some(item)))
+    table.write(now, key, Some(item));
+    Ok(json!({}))
 }
 
-/// The reply to a write: what `ReturnValues` asks for of the row before and after it.
-fn returned(wanted: Option<&str>, old: Option<Item>, new: Option<Item>) -> Value {
-    let item = match wanted {
-        Some("ALL_OLD") => old,
-        Some("ALL_NEW") => new,
-        _ => None,
-    };
-    item.map_or_else(|| json!({}), |item| json!({ "Attributes": item }))
-}
-
-fn check_condition(
-    table: &Table,
-    key: &(String, String),
-    parameters: &Parameters,
-    also_used_in: &[&str],
-) -> Result<(), Refusal> {
-    let condition = parameters.optional_text("ConditionExpression")?;
-    let mut used_in = also_used_in.to_vec();
-    used_in.extend(condition);
-    expression::check_placeholders(parameters, &used_in)?;
-    let Some(condition) = condition else { return Ok(()) };
-    let row = table.rows.get(key);
+fn check_condition(table: &Table, key: &(String, String), parameters: &Parameters) -> Result<(), Refusal> {
+    expression::check_placeholders(parameters)?;
+    let condition = Condition::of_write(parameters)?;
     let empty = Item::new();
-    if Expression::parse(condition, parameters)?.holds(row.unwrap_or(&empty)) {
+    let row = table.rows.get(key).unwrap_or(&empty);
+    if condition.is_none_or(|condition| condition.holds(row)) {
         return Ok(());
     }
-    let mut refusal = Refusal::new(400, "ConditionalCheckFailedException", "The conditional request failed");
-    if parameters.optional_text("ReturnValuesOnConditionCheckFailure")? == Some("ALL_OLD") {
-        refusal.item = row.map(|row| Value::Object(row.clone()));
-    }
-    Err(refusal)
+    Err(Refusal::new(400, "ConditionalCheckFailedException", "The conditional request failed"))
 }
 
-/// A page of `Query` or `Scan`. Where the page is full, a key to go on from is given even if nothing follows.
+/// A page of `Query` or `Scan`. If the page is full, a key to go on from is given even if nothing follows.
 fn read_page(
     table: &Table,
     now: OffsetDateTime,
     lag: Duration,
-    page: usize,
+    size: usize,
     parameters: &Parameters,
     query: bool,
 ) -> Result<Value, Refusal> {
-    const READ: [&str; 8] = [
-        "TableName",
-        "ConsistentRead",
-        "ExclusiveStartKey",
-        "Limit",
-        "FilterExpression",
-        "ExpressionAttributeNames",
-        "ExpressionAttributeValues",
-        "ReturnConsumedCapacity",
-    ];
-    let own: &[&str] = if query { &["KeyConditionExpression"] } else { &[] };
-    parameters.allow(&[&READ[..], own].concat())?;
-    let condition = parameters.optional_text("KeyConditionExpression")?;
-    let filter = parameters.optional_text("FilterExpression")?;
-    expression::check_placeholders(parameters, &condition.into_iter().chain(filter).collect::<Vec<_>>())?;
-    let condition = condition.map(|text| Expression::parse(text, parameters)).transpose()?;
-    if query && condition.as_ref().and_then(|it| it.demands_of(&table.partition_key)).is_none() {
-        let message = format!("Query condition missed key schema element: {}", table.partition_key);
-        return Err(Refusal::validation(message));
-    }
-    let filter = filter.map(|text| Expression::parse(text, parameters)).transpose()?;
+    let own: &[&str] = if query { &["KeyConditionExpression", "ExpressionAttributeValues"] } else { &[] };
+    parameters.allow(&[&["TableName", "ConsistentRead", "ExclusiveStartKey"][..], own].concat())?;
+    expression::check_placeholders(parameters)?;
+    let condition = query.then(|| Condition::of_query(parameters)).transpose()?;
     let after = match parameters.object("ExclusiveStartKey")? {
         None => None,
         Some(key) => Some(table.exact_key(key.as_map())?),
     };
     let rows = if parameters.flag("ConsistentRead")? { Cow::Borrowed(&table.rows) } else { table.as_of(now - lag) };
-    let size = parameters.number("Limit", 1, usize::MAX)?.map_or(page, |limit| limit.min(page));
-    let matching: Vec<&Item> = rows
+    let items: Vec<&Item> = rows
         .range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
         .map(|(_, item)| item)
         .filter(|item| condition.as_ref().is_none_or(|it| it.holds(item)))
         .take(size)
         .collect();
-    let last = (matching.len() == size).then(|| matching.last()).flatten().map(|item| table.key_item(item));
-    let items: Vec<&&Item> = matching.iter().filter(|item| filter.as_ref().is_none_or(|it| it.holds(item))).collect();
-    let mut reply = json!({ "Items": items, "Count": items.len(), "ScannedCount": matching.len() });
-    if let Some(key) = last {
-        reply["LastEvaluatedKey"] = Value::Object(key);
+    let mut reply = json!({ "Items": items, "Count": items.len(), "ScannedCount": items.len() });
+    if let Some(last) = items.last().filter(|_| items.len() == size) {
+        reply["LastEvaluatedKey"] = Value::Object(table.key_item(last));
     }
     Ok(reply)
 }
@@ -302,8 +245,6 @@ fn check_members(parameters: &Parameters) -> Result<(), Refusal> {
     if names.values().any(|name| !(1..=LONGEST_NAME).contains(&name.len())) {
         return Err(Refusal::validation("ExpressionAttributeNames must have between 1 and 65535 characters"));
     }
-    parameters.one_of("ReturnConsumedCapacity", &["INDEXES", "TOTAL", "NONE"])?;
-    parameters.one_of("ReturnValuesOnConditionCheckFailure", &["ALL_OLD", "NONE"])?;
     Ok(())
 }
 

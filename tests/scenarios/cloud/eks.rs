@@ -41,9 +41,9 @@ fn list_clusters(world: &World, region: &str, parameters: &Parameters) -> Result
         return Err(Refusal::invalid_parameter("The include parameter must be 'all'"));
     }
     let clusters: Vec<(String, Value)> = world
-        .clusters
-        .values()
-        .filter(|cluster| cluster.region == region && (!cluster.connected || !include.is_empty()))
+        .clusters_seen(region)
+        .into_iter()
+        .filter(|cluster| !cluster.connected || !include.is_empty())
         .map(|cluster| (cluster.name.clone(), cluster.name.clone().into()))
         .collect();
     listed(world, "clusters", "ListClusters", &clusters, parameters)
@@ -52,7 +52,7 @@ fn list_clusters(world: &World, region: &str, parameters: &Parameters) -> Result
 fn describe_cluster(world: &World, region: &str, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&["name"])?;
     let name = parameters.text("name")?;
-    let cluster = world.clusters.get(&(region.to_owned(), name.to_owned()));
+    let cluster = world.cluster_seen(region, name);
     let cluster = cluster.ok_or_else(|| Refusal::not_found(format!("No cluster found for name: {name}.")))?;
     Ok(json!({ "cluster": cluster_json(world, cluster) }))
 }
@@ -68,7 +68,7 @@ fn list_entries(world: &mut World, region: &str, parameters: &Parameters) -> Res
     arns.dedup();
     let mut visible = Vec::new();
     for arn in arns {
-        let Ok(entry) = world.read_entry(region, name, &arn) else { continue };
+        let Ok(entry) = world.read_listed(region, name, &arn) else { continue };
         if policy.is_none_or(|policy| entry.policies.iter().any(|present| present.policy_arn == policy)) {
             visible.push((arn.clone(), arn.into()));
         }
@@ -128,8 +128,8 @@ fn delete_entry(world: &mut World, region: &str, parameters: &Parameters) -> Res
 fn list_policies(world: &mut World, region: &str, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&["clusterName", "principalArn", "maxResults", "nextToken"])?;
     let (cluster, principal) = entry_key(parameters)?;
-    let at = world.read_entry(region, cluster, principal)?.modified_at;
-    let present = world.read_policies(region, cluster, principal)?.to_vec();
+    let entry = world.read_policies(region, cluster, principal)?;
+    let (at, present) = (entry.modified_at, entry.policies.clone());
     let shown = present.into_iter().map(|mut policy| {
         world.in_some_order(&mut policy.namespaces);
         (policy.policy_arn.clone(), policy_json(&policy, at))

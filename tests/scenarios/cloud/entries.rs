@@ -144,7 +144,9 @@ impl World {
             modified_at: at,
             bound_to,
         };
-        self.cluster(region, cluster).entries.insert(new.principal_arn.clone(), entry.clone());
+        let cluster = self.cluster(region, cluster);
+        cluster.past.note_coming_or_going(&new.principal_arn, None);
+        cluster.entries.insert(new.principal_arn.clone(), entry.clone());
         Ok(entry)
     }
 
@@ -203,6 +205,7 @@ impl World {
         let now = self.now;
         let cluster = self.cluster(region, cluster);
         let entry = cluster.entries.remove(principal_arn).ok_or_else(|| Refusal::not_found(NO_ENTRY))?;
+        cluster.past.note_coming_or_going(principal_arn, Some(&entry));
         cluster.deleted.push((now, entry.clone()));
         Ok(entry)
     }
@@ -265,6 +268,25 @@ impl World {
 
     /// The entry of a principal as reads show it, which may be late. [AWS-11] [AWS-15] [AWS-20]
     pub fn read_entry(&mut self, region: &str, cluster: &str, principal_arn: &str) -> Result<&Entry, Refusal> {
+        if self.is_stale && self.with_entries(region, cluster)?.entry_before(principal_arn).is_some() {
+            let before = self.cluster(region, cluster).entry_before(principal_arn).flatten();
+            return before.ok_or_else(|| Refusal::not_found(NO_ENTRY));
+        }
+        self.read_late(region, cluster, principal_arn)
+    }
+
+    /// The entry of a principal as lists show it.
+    pub(super) fn read_listed(&mut self, region: &str, cluster: &str, principal_arn: &str) -> Result<&Entry, Refusal> {
+        let is_last = self.with_entries(region, cluster)?.last_member() == Some(principal_arn);
+        if is_last {
+            self.read_entry(region, cluster, principal_arn)
+        } else {
+            self.read_late(region, cluster, principal_arn)
+        }
+    }
+
+    /// The entry of a principal as the habits show it.
+    fn read_late(&mut self, region: &str, cluster: &str, principal_arn: &str) -> Result<&Entry, Refusal> {
         self.with_entries(region, cluster)?;
         let (now, habits) = (self.now, self.habits.clone());
         let cluster = self.cluster(region, cluster);
@@ -275,12 +297,18 @@ impl World {
         present.filter(|entry| !hidden(entry)).or(ghost).ok_or_else(|| Refusal::not_found(NO_ENTRY))
     }
 
-    /// The policies of an entry as reads show them.
-    pub fn read_policies(&mut self, region: &str, cluster: &str, principal_arn: &str) -> Result<&[Policy], Refusal> {
+    /// The entry of a principal with its policies as reads of the policies show them.
+    pub fn read_policies(&mut self, region: &str, cluster: &str, principal_arn: &str) -> Result<&Entry, Refusal> {
         let ec2_too = self.habits.ec2_entries_have_policies;
-        let entry = self.read_entry(region, cluster, principal_arn)?;
+        let is_before = self.is_stale && self.with_entries(region, cluster)?.policies_before(principal_arn).is_some();
+        let entry = if is_before {
+            let before = self.cluster(region, cluster).policies_before(principal_arn).flatten();
+            before.ok_or_else(|| Refusal::not_found(NO_ENTRY))?
+        } else {
+            self.read_late(region, cluster, principal_arn)?
+        };
         check_has_policies(entry, ec2_too)?;
-        Ok(&entry.policies)
+        Ok(entry)
     }
 
     /// A cluster that exists and can have access entries. [AWS-16] [AWS-18] [AWS-19] [AWS-20]
@@ -318,7 +346,9 @@ impl World {
         if *entry != before {
             entry.modified_at = at;
         }
-        Ok(entry.clone())
+        let after = entry.clone();
+        cluster.past.note_change(&before, &after);
+        Ok(after)
     }
 
     /// The permissions that a creation needs: its own, that to tag, that to pass a node's role. [AWS-24] [AWS-38]

@@ -51,12 +51,18 @@ impl Cloud {
         let mut call = self.log_call(&incoming);
         let (delayed, fault) = self.consult(&call, Phase::Before);
         self.wait(delayed).await;
-        let lost = match fault {
-            Action::Proceed | Action::Delay(_) => false,
-            Action::LoseReply => true,
+        let (lost, stale) = match fault {
+            Action::Proceed | Action::Delay(_) => (false, false),
+            Action::LoseReply => (true, false),
+            Action::Stale => (false, true),
             other => return self.faulty(other, &call, half).await,
         };
-        let answer = self.with(|world| take_effect(world, &incoming));
+        let answer = self.with(|world| {
+            world.is_stale = stale;
+            let answer = take_effect(world, &incoming);
+            world.is_stale = false;
+            answer
+        });
         call.status = Some(answer.as_ref().err().map_or(200, |refusal| refusal.status));
         call.error = answer.as_ref().err().map(|refusal| refusal.code.clone());
         self.log_answer(&call);

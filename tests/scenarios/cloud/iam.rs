@@ -23,9 +23,9 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 /// A moment at which a role of a name came (or went).
 #[derive(Debug, Clone)]
 pub(super) struct RoleChange {
-    at: OffsetDateTime,
-    key: String,
-    role: Option<Role>,
+    pub(super) at: OffsetDateTime,
+    pub(super) key: String,
+    pub(super) role: Option<Role>,
 }
 
 impl World {
@@ -126,7 +126,7 @@ pub(super) fn answer(world: &mut World, operation: &str, parameters: &Parameters
 fn get_role(world: &World, parameters: &Parameters) -> Result<Value, Refusal> {
     parameters.allow(&["RoleName"])?;
     let name = role_name(parameters)?;
-    let role = world.role_ago(name, world.habits.iam_lags_by).ok_or_else(|| no_such_role(name))?;
+    let role = world.role_seen(name).ok_or_else(|| no_such_role(name))?;
     Ok(json!({ "Role": shown(role) }))
 }
 
@@ -161,7 +161,7 @@ fn list_roles(world: &World, parameters: &Parameters) -> Result<Value, Refusal> 
     names.dedup();
     let roles: Vec<(String, Value)> = names
         .into_iter()
-        .filter_map(|key| world.role_ago(&key, world.habits.iam_lags_by).map(|role| (key, role)))
+        .filter_map(|key| world.role_listed(&key).map(|role| (key, role)))
         .filter(|(_, role)| role.path.starts_with(prefix))
         .map(|(key, role)| (key, shown(role)))
         .collect();

@@ -33,6 +33,7 @@ mod recording;
 pub mod refusal;
 pub mod rules;
 pub mod services;
+pub mod stale;
 pub mod sts;
 pub mod trust;
 pub mod wire;

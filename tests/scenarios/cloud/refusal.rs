@@ -1,8 +1,6 @@
 //! An error reply, before a protocol gives it its shape: HTTP status, error code, message. Codes and statuses that differ
 //! from service to service (throttling, denial) are chosen here.
 
-use serde_json::Value;
-
 use super::services::Service;
 
 /// An error as a service answers it.
@@ -14,14 +12,12 @@ pub struct Refusal {
     pub code: String,
     /// Text for people.
     pub message: String,
-    /// The row that made a condition fail, where DynamoDB was asked to return it.
-    pub item: Option<Value>,
 }
 
 impl Refusal {
     /// Any error.
     pub fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), item: None }
+        Self { status, code: code.to_owned(), message: message.into() }
     }
 
     /// EKS: a parameter is refused.

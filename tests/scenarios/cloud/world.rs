@@ -15,6 +15,7 @@ use super::entries::Entry;
 use super::iam::RoleChange;
 use super::logs::Line;
 use super::services::Denial;
+use super::stale::{Past, PastEntries};
 use super::sts::Session;
 
 /// One AWS account.
@@ -46,6 +47,9 @@ pub struct World {
     pub habits: Habits,
     pub(super) now: OffsetDateTime,
     pub(super) role_history: Vec<RoleChange>,
+    pub(super) past: Past,
+    /// Whether the call that is being answered shows what was before the last change.
+    pub(super) is_stale: bool,
     pub(super) dice: u64,
     /// The access key of the call that is being answered.
     pub(super) calling: String,
@@ -172,6 +176,16 @@ pub struct Cluster {
     pub entries: BTreeMap<String, Entry>,
     /// Deleted entries and when that was, oldest first.
     pub deleted: Vec<(OffsetDateTime, Entry)>,
+    pub(super) past: PastEntries,
+}
+
+impl Cluster {
+    /// The cluster itself.
+    pub(super) fn without_entries(&self) -> Self {
+        let mut cluster = self.clone();
+        (cluster.entries, cluster.deleted, cluster.past) = Default::default();
+        cluster
+    }
 }
 
 impl World {
@@ -202,6 +216,8 @@ impl World {
             habits: Habits::default(),
             now: super::EPOCH,
             role_history: Vec::new(),
+            past: Past::default(),
+            is_stale: false,
             dice: 0,
             calling: String::new(),
         }
@@ -235,6 +251,7 @@ impl World {
 
     /// Deletes a cluster with all its entries.
     pub fn delete_cluster(&mut self, region: &str, name: &str) {
+        self.note_cluster(region, name);
         self.clusters.remove(&(region.to_owned(), name.to_owned()));
     }
 

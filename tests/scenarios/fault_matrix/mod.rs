@@ -1,6 +1,7 @@
 //! The fault matrix: every call of every job × every way it can go wrong × once, for ten seconds, for good. Each cell ends
 //! in a stated outcome, and when the fault is over the next invocation makes the world whole. `make fault-matrix` prints
-//! all of it; without `EVERY=1` each call meets each fault in one of the three durations, turn about.
+//! all of it; without `EVERY=1` each call meets each fault in one of the three durations, turn about. Every single read of
+//! every job is once answered by a replica that is one change behind.
 //!
 //! Which calls there are is taken from a run without faults, so none can be forgotten. `rules` says what each cell has to
 //! be, `table` prints it.
@@ -8,6 +9,7 @@
 mod rules;
 mod table;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,6 +17,17 @@ use serde_json::Value;
 use crate::cloud::{Action, Call, Phase};
 use crate::jobs::{Ending, Job, Scene, is_everything_asked};
 use crate::stage::{Stage, viewer};
+
+/// The reads whose answers may be stale.
+const READS_FROM_REPLICAS: [&str; 7] = [
+    "DescribeAccessEntry",
+    "DescribeCluster",
+    "GetRole",
+    "ListAccessEntries",
+    "ListAssociatedAccessPolicies",
+    "ListClusters",
+    "ListRoles",
+];
 
 /// How a call goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +46,31 @@ enum Fault {
     Malformed,
     /// The connection breaks before it has an effect.
     Closed,
+    /// A read shows what was before the last change of its object.
+    Stale,
 }
 
 impl Fault {
-    const ALL: [Self; 7] =
-        [Self::Throttled, Self::Fails, Self::Denied, Self::Hangs, Self::ReplyLost, Self::Malformed, Self::Closed];
+    const ALL: [Self; 8] = [
+        Self::Throttled,
+        Self::Fails,
+        Self::Denied,
+        Self::Hangs,
+        Self::ReplyLost,
+        Self::Malformed,
+        Self::Closed,
+        Self::Stale,
+    ];
+
+    /// For how long a call can go wrong like this. A later read comes from another replica, and what the ledger shows is
+    /// consistent.
+    fn durations(self, operation: &str) -> &'static [Lasting] {
+        match self {
+            Self::Stale if READS_FROM_REPLICAS.contains(&operation) => &[Lasting::Once],
+            Self::Stale => &[],
+            _ => &Lasting::ALL,
+        }
+    }
 
     fn action(self) -> (Phase, Action) {
         match self {
@@ -48,6 +81,7 @@ impl Fault {
             Self::ReplyLost => (Phase::Before, Action::LoseReply),
             Self::Malformed => (Phase::After, Action::Malformed),
             Self::Closed => (Phase::Before, Action::Close),
+            Self::Stale => (Phase::Before, Action::Stale),
         }
     }
 }
@@ -108,8 +142,22 @@ struct Cell {
     is_untouched: bool,
 }
 
-/// The positions of a job's calls, from a run without faults.
+/// The positions of a job's calls that have a row, from a run without faults.
 async fn positions(job: Job) -> Vec<Position> {
+    let mut positions = every_position(job).await;
+    let operations = |of: &[Position]| of.iter().map(|it| it.operation.clone()).collect::<BTreeSet<_>>();
+    let made = operations(&positions);
+    // A read that is only one of several of its step has the same answer and the same meaning; whatever decides or
+    // changes something has its own row each time.
+    let decides =
+        |operation: &str| !["List", "Describe", "Query", "Scan"].iter().any(|verb| operation.starts_with(verb));
+    positions.retain(|position| position.turn == 1 || decides(&position.operation));
+    assert_eq!(operations(&positions), made, "every operation has a row");
+    positions
+}
+
+/// The positions of all of a job's calls.
+async fn every_position(job: Job) -> Vec<Position> {
     let scene = job.due(viewer()).await;
     scene.begin().await.expect("nothing goes wrong");
     let mut step = Step::Look;
@@ -121,15 +169,6 @@ async fn positions(job: Job) -> Vec<Position> {
         positions.push(Position { step, operation: call.operation.clone(), turn, nth });
         step = after(job, step, call);
     }
-    // A read that is only one of several of its step has the same answer and the same meaning; whatever decides or
-    // changes something has its own row each time.
-    let decides =
-        |operation: &str| !["List", "Describe", "Query", "Scan"].iter().any(|verb| operation.starts_with(verb));
-    positions.retain(|position| position.turn == 1 || decides(&position.operation));
-    let operations = |of: &[String]| of.iter().cloned().collect::<std::collections::BTreeSet<_>>();
-    let kept: Vec<String> = positions.iter().map(|position| position.operation.clone()).collect();
-    let made: Vec<String> = calls.iter().map(|call| call.operation.clone()).collect();
-    assert_eq!(operations(&kept), operations(&made), "every operation has a row");
     positions
 }
 
@@ -207,6 +246,9 @@ async fn cell(job: Job, done: &Ending, position: &Position, fault: Fault, lastin
     } else {
         answer.as_ref().err().map_or_else(String::new, |error| format!("error {}", error.name()))
     };
+    // Only a stale answer can hide that there is anything to do.
+    let is_hidden = fault == Fault::Stale && answer.is_ok() && told.is_empty();
+    let told = if is_hidden { "nothing".to_owned() } else { told };
     let is_done = scene.ending() == *done;
     let entry = scene.stage.entry(&scene.role);
     let is_untouched = entry.as_ref() == Some(&scene.before);
@@ -216,8 +258,19 @@ async fn cell(job: Job, done: &Ending, position: &Position, fault: Fault, lastin
     }
     scene.stage.cloud.lift_faults();
     recover(job, &scene, lasting).await;
-    assert_eq!(scene.ending(), *done, "{at}: told {told}, and then not whole");
+    assert_eq!(
+        comparable(scene.ending(), fault),
+        comparable(done.clone(), fault),
+        "{at}: told {told}, and then not whole"
+    );
     Cell { fault, lasting, told, is_done, is_untouched }
+}
+
+/// A role's deletion that a stale answer hides lets its entry be recorded once more: the archive then has the role's ID.
+fn comparable(mut ending: Ending, fault: Fault) -> Ending {
+    let archived = ending.rows.iter_mut().filter(|row| fault == Fault::Stale && row["state"] == "archived");
+    archived.filter_map(Value::as_object_mut).for_each(|row| drop(row.remove("roleId")));
+    ending
 }
 
 /// Where the owner's entry no longer stands, the ledger has all of it until it is back, or archived.
@@ -248,16 +301,20 @@ async fn matrix(job: Job, steps: &[Step]) -> Vec<(Position, Vec<Cell>)> {
     for (at, position) in positions(job).await.into_iter().filter(|p| steps.contains(&p.step)).enumerate() {
         let mut cells = Vec::new();
         for (column, fault) in Fault::ALL.into_iter().enumerate() {
-            for (turn, lasting) in Lasting::ALL.into_iter().enumerate() {
-                if is_all || (at + column) % Lasting::ALL.len() == turn {
-                    cells.push(cell(job, &done, &position, fault, lasting).await);
+            let durations = fault.durations(&position.operation);
+            for (turn, lasting) in durations.iter().enumerate() {
+                if is_all || (at + column) % durations.len() == turn {
+                    cells.push(cell(job, &done, &position, fault, *lasting).await);
                 }
             }
         }
         rows.push((position, cells));
     }
-    let per_row = Fault::ALL.len() * if is_all { Lasting::ALL.len() } else { 1 };
-    assert!(rows.iter().all(|(_, cells)| cells.len() == per_row));
+    let cells_of = |position: &Position| -> usize {
+        let durations = Fault::ALL.iter().map(|fault| fault.durations(&position.operation).len());
+        durations.map(|count| if is_all { count } else { count.min(1) }).sum()
+    };
+    assert!(rows.iter().all(|(position, cells)| cells.len() == cells_of(position)));
     table::print(job, &rows);
     for (position, cells) in &rows {
         for cell in cells {
@@ -292,4 +349,24 @@ async fn whatever_fails_in_a_restoration_is_told_and_mended() {
 async fn whatever_fails_in_the_survey_of_a_sweep_is_told_and_mended() {
     let rows = matrix(Job::Sweep, &[Step::Look, Step::Report]).await;
     assert!(rows.len() >= 12, "only {} calls", rows.len());
+}
+
+/// A read that is one change behind may hide that there is anything to do; it never loses an entry, and the next
+/// invocation makes the world whole.
+#[tokio::test(start_paused = true)]
+async fn whatever_single_read_of_a_job_is_stale_nothing_is_lost() {
+    let mut reads = 0;
+    for job in [Job::Repair, Job::Approval, Job::Sweep, Job::Removal, Job::Restoration] {
+        let unhurt = job.due(viewer()).await;
+        unhurt.begin().await.expect("nothing goes wrong");
+        let done = unhurt.ending();
+        for position in
+            every_position(job).await.into_iter().filter(|it| !Fault::Stale.durations(&it.operation).is_empty())
+        {
+            let cell = cell(job, &done, &position, Fault::Stale, Lasting::Once).await;
+            rules::check(job, &position, &cell);
+            reads += 1;
+        }
+    }
+    assert!(reads >= 50, "only {reads} reads");
 }

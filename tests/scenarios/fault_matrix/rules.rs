@@ -20,6 +20,11 @@ pub(super) fn check(job: Job, position: &Position, cell: &Cell) {
         matches!(position.step, Step::Look | Step::Rehearse | Step::Delete) && operation != "DeleteAccessEntry";
     assert!(!is_before || job == Job::Restoration || cell.is_done || cell.is_untouched, "{at}");
 
+    // A stale answer may hide that there is anything to do; nothing else tells that it is stale.
+    if cell.fault == Fault::Stale {
+        return;
+    }
+
     // What is met once and may pass is not even noticed. Only a removal sends its deletion once and leaves the rest to
     // the retry.
     let may_pass = !matches!(cell.fault, Fault::Denied | Fault::Malformed);
@@ -96,5 +101,6 @@ fn words_of_a_look(operation: &str, fault: Fault) -> &'static [&'static str] {
         (_, Fault::Fails | Fault::ReplyLost | Fault::Malformed | Fault::Closed) => {
             &["blind serverError", "blind timedOut"]
         }
+        (_, Fault::Stale) => &[],
     }
 }

@@ -133,7 +133,8 @@ impl Watch {
                 self.shown.entry((inv, key)).or_default().entry = entry;
             }
             ("ListAssociatedAccessPolicies", Some(key)) if answered && is_done => {
-                let policies = world.read_policies(&key.0, &key.1, &key.2).map(<[_]>::to_vec).unwrap_or_default();
+                let policies =
+                    world.read_policies(&key.0, &key.1, &key.2).map(|entry| entry.policies.clone()).unwrap_or_default();
                 self.shown.entry((inv, key)).or_default().policies = policies;
             }
             ("DescribeCluster", _) if answered && is_done => {

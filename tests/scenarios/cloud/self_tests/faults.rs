@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_sdk_cloudwatch::types::MetricDatum;
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 
-use super::{REGION, eks, eks_once, refusal, stale_node};
-use crate::cloud::{EntrySpec, Phase};
+use super::{REGION, eks, eks_once, minutes, refusal, stale_node};
+use crate::cloud::{Caller, EntrySpec, Phase, Policy};
 
 #[tokio::test(start_paused = true)]
 async fn throttled_calls_are_repeated_by_the_sdk() {
@@ -121,4 +121,50 @@ async fn requests_under_way_are_counted_per_region_and_take_their_time() {
     cloud.when("ListClusters").hang();
     let waiting = tokio::time::timeout(Duration::from_secs(3), call()).await;
     assert!(waiting.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_answer_shows_each_object_as_it_was_before_its_last_change() {
+    let cloud = stale_node();
+    let role = cloud.role("node");
+    let (client, iam) = (eks(&cloud), aws_sdk_iam::Client::new(&cloud.sdk_config()));
+    let entry = || client.describe_access_entry().cluster_name("prod").principal_arn(&role.arn).send();
+    let policies = || client.list_associated_access_policies().cluster_name("prod").principal_arn(&role.arn).send();
+    let first = cloud.delete_entry(REGION, "prod", &role.arn);
+    cloud.pass(minutes(1));
+    cloud.add_entry(REGION, "prod", &role.arn, EntrySpec::standard());
+    cloud.pass(minutes(1));
+    let view = Policy::cluster("AmazonEKSViewPolicy");
+    cloud.with(|world| world.associate_policy(REGION, "prod", &role.arn, &view, Caller::Other)).expect("associated");
+
+    for operation in ["DescribeAccessEntry", "ListAssociatedAccessPolicies", "GetRole", "ListAccessEntries"] {
+        cloud.when(operation).nth(1).stale();
+    }
+    assert_eq!(refusal(entry().await).1, "ResourceNotFoundException", "before its creation");
+    assert_eq!(policies().await.expect("an entry").associated_access_policies().len(), 0, "before the association");
+    let before = iam.get_role().role_name("node").send().await.expect("a role").role.expect("a role");
+    assert_ne!(before.role_id(), role.id, "before it was recreated");
+    assert!(
+        client.list_access_entries().cluster_name("prod").send().await.expect("a list").access_entries().is_empty()
+    );
+
+    let present = entry().await.expect("the next answer is not stale").access_entry.expect("an entry");
+    assert_eq!(policies().await.expect("an entry").associated_access_policies().len(), 1);
+    let now = iam.get_role().role_name("node").send().await.expect("a role").role.expect("a role");
+    assert_eq!(now.role_id(), role.id);
+
+    cloud.delete_entry(REGION, "prod", &role.arn);
+    cloud.lift_faults();
+    cloud.when("DescribeAccessEntry").stale();
+    let deleted = entry().await.expect("before its deletion").access_entry.expect("an entry");
+    assert_eq!(deleted.access_entry_arn(), present.access_entry_arn());
+    assert_ne!(deleted.access_entry_arn(), Some(first.arn.as_str()));
+
+    cloud.cluster(REGION, "prod").tag("a", "b");
+    cloud.when("DescribeCluster").nth(1).stale();
+    let cluster = || client.describe_cluster().name("prod").send();
+    let tags = |shown: aws_sdk_eks::operation::describe_cluster::DescribeClusterOutput| {
+        shown.cluster.and_then(|cluster| cluster.tags).unwrap_or_default().len()
+    };
+    assert_eq!((tags(cluster().await.expect("a cluster")), tags(cluster().await.expect("a cluster"))), (0, 1));
 }

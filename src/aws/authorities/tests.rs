@@ -1,0 +1,78 @@
+use super::*;
+
+/// Amazon Root CA 3, an authority of AWS's endpoints.
+const AMAZON: &str = "-----BEGIN CERTIFICATE-----
+MIIBtjCCAVugAwIBAgITBmyf1XSXNmY/Owua2eiedgPySjAKBggqhkjOPQQDAjA5
+MQswCQYDVQQGEwJVUzEPMA0GA1UEChMGQW1hem9uMRkwFwYDVQQDExBBbWF6b24g
+Um9vdCBDQSAzMB4XDTE1MDUyNjAwMDAwMFoXDTQwMDUyNjAwMDAwMFowOTELMAkG
+A1UEBhMCVVMxDzANBgNVBAoTBkFtYXpvbjEZMBcGA1UEAxMQQW1hem9uIFJvb3Qg
+Q0EgMzBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCmXp8ZBf8ANm+gBG1bG8lKl
+ui2yEujSLtf6ycXYqm0fc4E7O5hrOXwzpcVOho6AF2hiRVd9RFgdszflZwjrZt6j
+QjBAMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgGGMB0GA1UdDgQWBBSr
+ttvXBp43rDCGB5Fwx5zEGbF4wDAKBggqhkjOPQQDAgNJADBGAiEA4IWSoxe3jfkr
+BqWTrBqYaGFy+uGh0PsceGCmQ5nFuMQCIQCcAu/xlJyzlvnrxir4tiz+OpAUFteM
+YyRIHN8wfdVoOw==
+-----END CERTIFICATE-----
+";
+
+/// In PEM format, but no certificate that rustls could read.
+const UNKNOWN: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+
+fn chosen(environment: &[(&str, &str)]) -> Authorities {
+    let of =
+        |name: &str| environment.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
+    Authorities::from_lookup(of)
+}
+
+fn bundle(variable: &'static str, path: &str) -> Authorities {
+    Authorities::Bundle { variable, path: path.to_owned() }
+}
+
+#[test]
+fn the_bundle_of_the_aws_cli_wins_over_that_of_openssl_and_either_over_the_systems() {
+    assert_eq!(chosen(&[]), Authorities::System);
+    assert_eq!(chosen(&[("SSL_CERT_FILE", "/o.pem")]), bundle("SSL_CERT_FILE", "/o.pem"));
+    assert_eq!(chosen(&[("AWS_CA_BUNDLE", "/a.pem")]), bundle("AWS_CA_BUNDLE", "/a.pem"));
+    let all = [("SSL_CERT_DIR", "/certs"), ("SSL_CERT_FILE", "/o.pem"), ("AWS_CA_BUNDLE", "/a.pem")];
+    assert_eq!(chosen(&all), bundle("AWS_CA_BUNDLE", "/a.pem"));
+    // The TLS library reads these two together.
+    assert_eq!(chosen(&all[..2]), Authorities::System);
+    assert_eq!(chosen(&all[..1]), Authorities::System);
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    assert_eq!(chosen(&[("AWS_CA_BUNDLE", ""), ("SSL_CERT_FILE", "/o.pem")]), bundle("SSL_CERT_FILE", "/o.pem"));
+    assert_eq!(chosen(&[("AWS_CA_BUNDLE", ""), ("SSL_CERT_FILE", "")]), Authorities::System);
+}
+
+#[test]
+fn a_bundle_that_is_not_there_is_refused_in_one_line_that_names_variable_and_path() {
+    let refusal =
+        bundle("AWS_CA_BUNDLE", "/there/is/no\nsuch.pem").trust_store().expect_err("it is not there").to_string();
+    assert!(refusal.starts_with(r#"AWS_CA_BUNDLE="/there/is/no\nsuch.pem": No such file"#), "{refusal}");
+    assert!(refusal.contains("accepted: the path of a file with certificates in PEM format"), "{refusal}");
+    assert_eq!(refusal.lines().count(), 1);
+}
+
+#[test]
+fn what_has_no_usable_certificate_or_is_damaged_is_refused() {
+    for (content, why) in [
+        ("", "no usable certificate"),
+        ("{\"not\": \"a bundle\"}", "no usable certificate"),
+        (UNKNOWN, "no usable certificate"),
+        ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "damaged"),
+        // A file that was cut may have lost the one that is needed.
+        (&format!("{AMAZON}{}", &AMAZON[..100]), "damaged"),
+    ] {
+        let refusal = usable(content).expect_err(content);
+        assert!(refusal.contains(why), "{refusal}");
+    }
+}
+
+#[test]
+fn a_certificate_that_rustls_cannot_read_is_skipped_and_so_is_text_between() {
+    for content in [AMAZON.to_owned(), format!("{UNKNOWN}# Amazon\n{AMAZON}"), format!("{AMAZON}{UNKNOWN}the end\n")] {
+        usable(&content).expect("one is usable");
+    }
+}

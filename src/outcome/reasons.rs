@@ -1,0 +1,418 @@
+//! Why an entry ended as it did: one closed list for each kind of outcome, so that no outcome takes a reason of another.
+//!
+//! A reason is a fact with its particulars. `label` is the one word for machines, `explain` the sentences for a person: what
+//! happened, why, and what to do next. Both match exhaustively, so a new reason cannot be forgotten in either.
+
+use std::time::Duration;
+
+/// Why an entry waits for a person, a setting or a trusted creator.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "explain() says it, in the sentences that people read")]
+pub enum Hold {
+    Privileged {
+        because: &'static str,
+    },
+    /// Privileged, and this function's own rights do not reach so far.
+    GrantsRefused,
+    HoldAll,
+    NoLedger,
+    Observing,
+    IgnoreTag {
+        on: &'static str,
+    },
+    RolePattern,
+    ClusterPattern,
+    RepairBudget {
+        limit: u32,
+    },
+    CannotRecreate {
+        because: String,
+    },
+    RehearsalRefused {
+        by: String,
+    },
+    RoleChanged {
+        expected: String,
+        present: String,
+    },
+    /// The breaker stands.
+    RecreationRefused,
+    LedgerRowInvalid {
+        because: String,
+    },
+    ChangedMeanwhile {
+        what: String,
+    },
+    /// The owner deleted the entry, and a rehearsal perhaps created the one that stands.
+    PerhapsRevived,
+    /// The role exists again, and its entry does not: it was archived with an earlier role of the name.
+    Archived {
+        grants: String,
+    },
+}
+
+/// Why an entry waits for time to pass.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "explain() says it, in the sentences that people read")]
+pub enum Delay {
+    TooLittleTime,
+    RoleTooYoung { age: Duration, settle: Duration },
+    PrincipalNotYetValid,
+    LeaseTaken,
+    LedgerUnavailable { because: String },
+}
+
+/// What AWS refused or did not do.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "explain() says it, in the sentences that people read")]
+pub enum Failure {
+    /// After the deletion; it trips the breaker.
+    RecreationRefused {
+        by: String,
+    },
+    AwsError {
+        because: String,
+    },
+}
+
+/// Why an entry cannot be judged.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "explain() says it, in the sentences that people read")]
+pub enum Doubt {
+    OtherAccount,
+    IamUser,
+    ServiceLinkedRole { is_stale: bool },
+    NotAPrincipal,
+    RecordContradictsDates,
+    RoleUnreadable { because: String, may_pass: bool },
+}
+
+/// What another party did first, so that nothing is left to do.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "explain() says it, in the sentences that people read")]
+pub enum Precedence {
+    ReplacedByOther {
+        /// What the entry before had and this one lacks.
+        missing: Vec<String>,
+    },
+    DeletedByOwner,
+}
+
+/// Why an entry is in the ledger's archive and no longer in the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "explain() says it, in the sentences that people read")]
+pub enum Gone {
+    RoleDeleted,
+    RoleGone,
+    ClusterGone,
+}
+
+impl Hold {
+    /// All labels, in the order of the documents' table.
+    pub const LABELS: [&'static str; 15] = [
+        "privileged",
+        "holdAll",
+        "noLedger",
+        "observing",
+        "ignoreTag",
+        "rolePattern",
+        "clusterPattern",
+        "repairBudget",
+        "cannotRecreate",
+        "rehearsalRefused",
+        "roleChanged",
+        "recreationRefused",
+        "ledgerRowInvalid",
+        "changedMeanwhile",
+        "archived",
+    ];
+
+    /// The word for machines.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Privileged { .. } | Self::GrantsRefused => "privileged",
+            Self::HoldAll => "holdAll",
+            Self::NoLedger => "noLedger",
+            Self::Observing => "observing",
+            Self::IgnoreTag { .. } => "ignoreTag",
+            Self::RolePattern => "rolePattern",
+            Self::ClusterPattern => "clusterPattern",
+            Self::RepairBudget { .. } => "repairBudget",
+            Self::CannotRecreate { .. } => "cannotRecreate",
+            Self::RehearsalRefused { .. } => "rehearsalRefused",
+            Self::RoleChanged { .. } => "roleChanged",
+            Self::RecreationRefused => "recreationRefused",
+            Self::LedgerRowInvalid { .. } => "ledgerRowInvalid",
+            Self::ChangedMeanwhile { .. } | Self::PerhapsRevived => "changedMeanwhile",
+            Self::Archived { .. } => "archived",
+        }
+    }
+
+    /// What happened, why, and what to do next.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        match self {
+            Self::Privileged { because } => format!(
+                "The entry gives more than HOLD=privileged allows without a person: {because}. Check who created the role \
+                 and its trust policy. If this role ID may have the access, run the command in remedy."
+            ),
+            Self::GrantsRefused => {
+                "ALLOW_PRIVILEGED_GRANTS=false: IAM lets this function grant the view policy only, and create no entry with \
+                 groups or a user name of its own. Check who created the role and its trust policy. If it may have the \
+                 access, run the commands in remedy with your own credentials."
+                    .to_owned()
+            }
+            Self::HoldAll => "HOLD=all: every repair waits for a person. If this role ID may have the access, run the command \
+                              in remedy."
+                .to_owned(),
+            Self::NoLedger => "LEDGER_TABLE is unset. Without a ledger the function cannot keep the entry while it replaces it, \
+                               so it deletes nothing. Deploy the ledger table and set LEDGER_TABLE."
+                .to_owned(),
+            Self::Observing => "MODE=observe: the repair of this entry is not finished and stays as it is. The ledger keeps the \
+                                entry. Set MODE=repair to let the repair finish."
+                .to_owned(),
+            Self::IgnoreTag { on } => format!(
+                "The {on} is tagged access-entry-guard=ignore. Remove the tag if this function is to repair the entry."
+            ),
+            Self::RolePattern => "ROLE_PATTERNS does not include this role. Change the setting, or run the command in remedy for \
+                                  this entry alone."
+                .to_owned(),
+            Self::ClusterPattern => "CLUSTER_PATTERNS does not include this cluster. Change the setting, or run the command in \
+                                     remedy for this entry alone."
+                .to_owned(),
+            Self::RepairBudget { limit } => format!(
+                "This sweep has started MAX_REPAIRS={limit} deletions, which is its limit. The next sweep continues. If the \
+                 number surprises you, find out why so many entries went stale at once before you raise the limit."
+            ),
+            Self::CannotRecreate { because } => format!(
+                "EKS would not let this function create the entry again: {because}. Nothing was deleted. If you know how to \
+                 create it again, replace it by hand."
+            ),
+            Self::RehearsalRefused { by } => format!(
+                "The function tried the creation while the entry still stands, and it was refused ({by}). Nothing was \
+                 deleted. Allow the call to this function's role, then run the command in remedy."
+            ),
+            Self::RoleChanged { expected, present } => format!(
+                "The role's ID is {present}. The repair was permitted for {expected}. Check who created the present role. If \
+                 it may have the access, run the command in remedy."
+            ),
+            Self::RecreationRefused => {
+                "After the deletion of another entry EKS refused its creation. Until that entry is back, no other entry is \
+                 deleted. Every run tries that entry again first. Fix the cause that its detail names."
+                    .to_owned()
+            }
+            Self::LedgerRowInvalid { because } => format!(
+                "The ledger's row for this entry is not one that this function writes ({because}), so the function does not \
+                 follow it. Find out who wrote the row. Then delete the row with the command forget."
+            ),
+            Self::ChangedMeanwhile { what } => format!(
+                "The entry changed during the repair ({what}). The function left the change as it is. Check who else manages \
+                 the entry, then run the command in remedy."
+            ),
+            Self::PerhapsRevived => {
+                "The owner deleted the entry during the repair. An entry like it stands now, and this function may have \
+                 created it: a trial of the creation has no known answer. Ask the owner. If the entry is not wanted, delete \
+                 it. If it is right as it is, run the command in remedy: the ledger then forgets the matter."
+                    .to_owned()
+            }
+            Self::Archived { grants } => format!(
+                "The role exists again. Its entry was archived when an earlier role of this name was deleted. Nothing was \
+                 created. Nobody has looked at the role yet. The entry would grant: {grants}. Check who created the role and \
+                 who may assume it. The command in remedy brings the entry back. The command forget ends the matter."
+            ),
+        }
+    }
+}
+
+impl Delay {
+    /// All labels, in the order of the documents' table.
+    pub const LABELS: [&'static str; 5] =
+        ["tooLittleTime", "roleTooYoung", "principalNotYetValid", "leaseTaken", "ledgerUnavailable"];
+
+    /// The word for machines.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::TooLittleTime => "tooLittleTime",
+            Self::RoleTooYoung { .. } => "roleTooYoung",
+            Self::PrincipalNotYetValid => "principalNotYetValid",
+            Self::LeaseTaken => "leaseTaken",
+            Self::LedgerUnavailable { .. } => "ledgerUnavailable",
+        }
+    }
+
+    /// What happened, why, and what to do next.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        match self {
+            Self::TooLittleTime => {
+                "Too little time was left in this invocation. The retry or the next sweep continues.".to_owned()
+            }
+            Self::RoleTooYoung { age, settle } => format!(
+                "The role is {} s old. Its entries are changed when it is SETTLE_SECONDS={} s old. The retry continues.",
+                age.as_secs(),
+                settle.as_secs()
+            ),
+            Self::PrincipalNotYetValid => {
+                "EKS does not know the role yet. The ledger keeps the entry. The retry or the next \
+                                           sweep continues."
+                    .to_owned()
+            }
+            Self::LeaseTaken => "Another invocation works on this entry.".to_owned(),
+            Self::LedgerUnavailable { because } => {
+                format!(
+                    "The ledger could not be read or written ({because}), so nothing was changed. The retry continues."
+                )
+            }
+        }
+    }
+}
+
+impl Failure {
+    /// All labels that no other kind has.
+    pub const LABELS: [&'static str; 1] = ["awsError"];
+
+    /// The word for machines.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::RecreationRefused { .. } => "recreationRefused",
+            Self::AwsError { .. } => "awsError",
+        }
+    }
+
+    /// What happened, why, and what to do next.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        match self {
+            Self::RecreationRefused { by } => format!(
+                "EKS refused to create the entry again after its deletion ({by}). Its settings are in the ledger. Until the \
+                 entry is back, no other entry is deleted. Fix the cause: every run tries this entry again first."
+            ),
+            Self::AwsError { because } => format!("AWS did not do what was asked: {because}."),
+        }
+    }
+}
+
+impl Doubt {
+    /// All labels, in the order of the documents' table.
+    pub const LABELS: [&'static str; 6] =
+        ["otherAccount", "iamUser", "serviceLinkedRole", "notAPrincipal", "recordContradictsDates", "roleUnreadable"];
+
+    /// The word for machines.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::OtherAccount => "otherAccount",
+            Self::IamUser => "iamUser",
+            Self::ServiceLinkedRole { .. } => "serviceLinkedRole",
+            Self::NotAPrincipal => "notAPrincipal",
+            Self::RecordContradictsDates => "recordContradictsDates",
+            Self::RoleUnreadable { .. } => "roleUnreadable",
+        }
+    }
+
+    /// What happened, why, and what to do next.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        match self {
+            Self::OtherAccount => "The principal belongs to another account, and its ID cannot be read from here. Judge it with \
+                                   the events and roles of its own account."
+                .to_owned(),
+            Self::IamUser => "The principal is an IAM user. This function repairs entries of roles only. If the user was deleted \
+                              and created again, delete the entry and create it again."
+                .to_owned(),
+            Self::ServiceLinkedRole { is_stale: false } => {
+                "The principal is a service-linked role. A service of AWS made the entry and looks after it.".to_owned()
+            }
+            Self::ServiceLinkedRole { is_stale: true } => {
+                "The principal is a service-linked role, and the entry is stale: its dates are those of an earlier role of \
+                 this name. Only the service can replace the entry. Follow the service's own steps to set up its access \
+                 again."
+                    .to_owned()
+            }
+            Self::NotAPrincipal => {
+                "The principal is neither an IAM role nor an IAM user, such as the account's root. EKS accepts such an entry \
+                 and never matches it, so it lets nobody in. Delete it, and create entries for the roles that need access."
+                    .to_owned()
+            }
+            Self::RecordContradictsDates => {
+                "Ledger and dates contradict each other: the ledger saw this very entry good with another role ID, or a later \
+                 entry good with this one. EKS may have answered with old data: run the check again. If it stays so, find out \
+                 whether the role is let in (kubectl auth whoami). If not, approve the repair for this role ID."
+                    .to_owned()
+            }
+            Self::RoleUnreadable { because, .. } => format!("IAM did not show the role ({because})."),
+        }
+    }
+}
+
+impl Precedence {
+    /// All labels, in the order of the documents' table.
+    pub const LABELS: [&'static str; 2] = ["replacedByOther", "deletedByOwner"];
+
+    /// The word for machines.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::ReplacedByOther { .. } => "replacedByOther",
+            Self::DeletedByOwner => "deletedByOwner",
+        }
+    }
+
+    /// What happened, why, and what to do next.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        match self {
+            Self::ReplacedByOther { missing } if missing.is_empty() => {
+                "Another party created the entry during the repair. The function left it as it is.".to_owned()
+            }
+            Self::ReplacedByOther { missing } => format!(
+                "Another party created the entry during the repair. The function left it as it is. It lacks what the entry had \
+                 before: {}. The ledger keeps that for 90 days. Ask the owner of the new entry whether it is wanted.",
+                missing.join("; ")
+            ),
+            Self::DeletedByOwner => {
+                "Another party deleted the entry during the repair. The function created nothing.".to_owned()
+            }
+        }
+    }
+}
+
+impl Gone {
+    /// All labels, in the order of the documents' table.
+    pub const LABELS: [&'static str; 3] = ["roleDeleted", "roleGone", "clusterGone"];
+
+    /// The word for machines.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::RoleDeleted => "roleDeleted",
+            Self::RoleGone => "roleGone",
+            Self::ClusterGone => "clusterGone",
+        }
+    }
+
+    /// What happened, why, and what to do next.
+    #[must_use]
+    pub fn explain(self) -> String {
+        match self {
+            Self::RoleDeleted => {
+                "The role no longer exists. The function deleted the entry. The ledger keeps it for 90 days, and \
+                                  the command restore brings it back for a role that exists again."
+                    .to_owned()
+            }
+            Self::RoleGone => {
+                "The role was deleted during the repair. The ledger keeps the entry for 90 days, and the command \
+                               restore brings it back for a role that exists again."
+                    .to_owned()
+            }
+            Self::ClusterGone => {
+                "The cluster that the entry belonged to no longer exists. The ledger keeps the entry for 90 \
+                                  days."
+                    .to_owned()
+            }
+        }
+    }
+}

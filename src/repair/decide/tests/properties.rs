@@ -1,0 +1,167 @@
+//! What the decision never says, in no world.
+
+use std::time::Duration;
+
+use super::worlds::{LATER, PERMITTED, attempts, review, rows, whose, worlds};
+use crate::guardrail;
+use crate::model::RoleState;
+use crate::repair::decide::decide;
+use crate::repair::fixture::{cluster, now, role_id};
+use crate::repair::step::{Attempt, Ending, Rehearsal, RowAfter, Rules, Step, World};
+use crate::row::{Phase, Repair, Target};
+
+/// At least so many worlds are tried: fewer would mean that a part was left out.
+const AT_LEAST: usize = 500_000;
+
+/// One question to the decision, and its answer.
+struct Case<'a> {
+    repair: &'a Repair,
+    world: &'a World,
+    attempt: &'a Attempt,
+    step: &'a Step,
+}
+
+#[test]
+fn in_no_world_does_the_decision_break_a_rule() {
+    let (rows, worlds, principal) = (rows(), worlds(), whose());
+    let mut tried = 0;
+    for is_unattended in [true, false] {
+        let rules = Rules { principal: &principal, settle: Duration::from_mins(1), is_unattended, review: &review };
+        // Whether somebody attends matters to a restore only.
+        for repair in rows.iter().filter(|repair| is_unattended || repair.is_restore()) {
+            // Since when the role is gone matters while it is gone only.
+            let is_gone = |world: &&World| repair.role_absent_since.is_none() || world.role == RoleState::Absent;
+            for attempt in &attempts(repair) {
+                for world in worlds.iter().filter(is_gone) {
+                    let step = decide(repair, world, attempt, &rules, now());
+                    let case = Case { repair, world, attempt, step: &step };
+                    if let Err(rule) = case.follows_the_rules(&rules) {
+                        panic!("{rule}: {step:?}\nrow: {repair:#?}\nworld: {world:#?}\nobserved: {attempt:#?}");
+                    }
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > AT_LEAST, "{tried} worlds");
+    #[expect(clippy::print_stdout, reason = "the number stands in the documents")]
+    {
+        println!("{tried} worlds went through the decision.");
+    }
+}
+
+type Rule = Result<(), &'static str>;
+
+fn rule(holds: bool, rule: &'static str) -> Rule {
+    if holds { Ok(()) } else { Err(rule) }
+}
+
+impl Case<'_> {
+    fn follows_the_rules(&self, rules: &Rules<'_>) -> Rule {
+        match self.step {
+            Step::Create => self.may_create()?,
+            Step::Delete => self.may_delete()?,
+            Step::Rehearse => rule(self.stands_as_the_target(), "a rehearsal needs the entry of the row")?,
+            Step::Record => self.may_record(rules)?,
+            Step::Withdraw(arn) => self.may_withdraw(arn, rules)?,
+            Step::Associate(policies) => {
+                let is_ours = self.stands_as_ours(rules);
+                rule(is_ours && self.role_is(PERMITTED), "policies are for our creation and the permitted role")?;
+                let is_of_row = policies.iter().all(|policy| self.repair.wanted.access_policies.contains(policy));
+                rule(!policies.is_empty() && is_of_row, "only the policies of the row are associated")?;
+            }
+            Step::PermitAnew(permit) | Step::StartOver(_, permit) => {
+                let reviewed = self.world.role.role().is_some_and(|role| role.id == *permit.role_id());
+                let is_let_in = [PERMITTED, LATER].iter().any(|n| role_id(*n) == *permit.role_id());
+                rule(reviewed && is_let_in, "only a role that the guardrails let in is permitted")?;
+                rule(
+                    !self.repair.is_restore() || !rules.is_unattended,
+                    "only a person names another role for a restore",
+                )?;
+            }
+            Step::TakeBack => rule(!self.attempt.associated.is_empty(), "there is nothing to take back")?,
+            Step::End(ending) => self.may_end(ending)?,
+            Step::Wait(_) | Step::WaitForAge(_) | Step::NoteAbsentRole => {}
+        }
+        let changes = !matches!(self.step, Step::Wait(_) | Step::WaitForAge(_) | Step::Withdraw(_) | Step::End(_));
+        rule(!changes || self.is_same_cluster(), "nothing is changed in another cluster")?;
+        rule(!changes || !self.has_ignore_tag(), "nothing is changed under the ignore tag")?;
+        let deletes_ours = matches!(self.step, Step::Withdraw(_)) && self.is_same_cluster();
+        rule(!deletes_ours || !self.has_ignore_tag(), "nothing is withdrawn under the ignore tag")
+    }
+
+    fn may_create(&self) -> Rule {
+        rule(self.role_is(PERMITTED), "a creation needs the permitted role")?;
+        rule(self.world.entry.is_none(), "a creation needs an empty place")?;
+        let is_marked = matches!(self.repair.phase, Phase::DeletionSent { .. } | Phase::CreationSent { .. });
+        rule(is_marked, "nothing is created before the deletion, nor after a creation that EKS confirmed")
+    }
+
+    fn may_delete(&self) -> Rule {
+        rule(self.stands_as_the_target(), "only the entry of the row is deleted")?;
+        rule(!matches!(self.repair.target, Target::None(_)), "a restore deletes nothing")?;
+        rule(self.role_is(PERMITTED), "nothing is deleted for a role that is not permitted")?;
+        let is_marked = self.repair.phase.deletion_at().is_some();
+        rule(is_marked || self.attempt.rehearsal == Rehearsal::Passed, "a deletion needs a rehearsal or its mark")?;
+        rule(!matches!(self.repair.phase, Phase::Created { .. }), "after a confirmed creation nothing is deleted")
+    }
+
+    fn may_record(&self, rules: &Rules<'_>) -> Rule {
+        rule(self.role_is(PERMITTED), "only the permitted role is recorded")?;
+        rule(self.stands_as_ours(rules), "only our creation is recorded")?;
+        let Some(entry) = &self.world.entry else { return Err("nothing stands") };
+        let missing = self.repair.wanted.policies_missing_in(&entry.policies);
+        rule(missing.is_empty(), "nothing is recorded without every policy")
+    }
+
+    fn may_withdraw(&self, arn: &str, rules: &Rules<'_>) -> Rule {
+        let stands = self.world.entry.as_ref().is_some_and(|entry| entry.entry.arn == arn);
+        rule(stands, "only what stands is withdrawn")?;
+        rule(arn != self.repair.target.arn(), "the entry to delete is not withdrawn")?;
+        let is_rehearsed = matches!(&self.attempt.rehearsal, Rehearsal::Made(made) if made == arn);
+        rule(is_rehearsed || self.stands_as_ours(rules), "only our own creation is withdrawn")
+    }
+
+    /// A row is only deleted if nothing is lost with it.
+    fn may_end(&self, ending: &Ending) -> Rule {
+        rule(*ending != Ending::Repaired, "only a step that records ends as repaired")?;
+        if ending.row_after(self.repair, now()) != RowAfter::Deleted {
+            return Ok(());
+        }
+        let is_untouched = self.repair.phase == Phase::Opened && !self.repair.is_of_ours();
+        let has_all = |entry: &crate::sighting::Examined| {
+            entry.entry.arn == self.repair.target.arn() || entry.snapshot().missing_of(&self.repair.wanted).is_empty()
+        };
+        let is_whole = self.world.entry.as_ref().is_some_and(has_all);
+        rule(is_untouched || is_whole || self.repair.is_restore(), "a row that may be all that is left is kept")
+    }
+
+    fn role_is(&self, n: u32) -> bool {
+        matches!(&self.world.role, RoleState::Present(role) if role.id == role_id(n))
+    }
+
+    fn stands_as_the_target(&self) -> bool {
+        self.world.entry.as_ref().is_some_and(|entry| entry.entry.arn == self.repair.target.arn())
+    }
+
+    fn stands_as_ours(&self, rules: &Rules<'_>) -> bool {
+        let Some(entry) = &self.world.entry else { return false };
+        match &self.repair.phase {
+            Phase::Created { arn, .. } => entry.entry.arn == *arn,
+            Phase::CreationSent { .. } => {
+                !self.stands_as_the_target() && entry.snapshot().is_recreation_of(&self.repair.wanted, rules.principal)
+            }
+            Phase::Opened | Phase::DeletionSent { .. } => false,
+        }
+    }
+
+    fn is_same_cluster(&self) -> bool {
+        self.world.cluster.as_ref().is_some_and(|there| there.created_at == cluster(0).created_at && there.is_workable)
+    }
+
+    fn has_ignore_tag(&self) -> bool {
+        let Some(there) = &self.world.cluster else { return false };
+        let present = self.world.entry.as_ref().map(crate::sighting::Examined::snapshot);
+        std::iter::once(&self.repair.wanted).chain(&present).any(|snapshot| guardrail::tags(snapshot, there).is_err())
+    }
+}

@@ -54,6 +54,10 @@ COMMON_ERRORS = {
 SEEN_ERRORS = {
     # "This operation can only be performed on Access Entries with a type of "STANDARD"."
     ("ListAssociatedAccessPolicies", "InvalidParameterException"),
+    # "This operation is not supported for local EKS clusters" (turbot/steampipe-plugin-aws#2771).
+    ("DescribeAccessEntry", "ClientException"),
+    ("ListAccessEntries", "ClientException"),
+    ("ListAssociatedAccessPolicies", "ClientException"),
 }
 
 # What services show although their models have other limits: without tags EKS shows an empty map.

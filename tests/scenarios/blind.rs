@@ -20,7 +20,7 @@ fn blind_spots(report: &Value) -> Vec<(&str, &str, &str)> {
         .collect()
 }
 
-/// A local cluster on Outposts answers so (turbot/steampipe-plugin-aws#2771).
+/// A local cluster on Outposts answers so (turbot/steampipe-plugin-aws#2771). [AWS-83]
 fn add_local_cluster(stage: &Stage, name: &str) {
     stage.cloud.add_cluster(REGION, name);
     for operation in ["ListAccessEntries", "DescribeAccessEntry", "ListAssociatedAccessPolicies"] {

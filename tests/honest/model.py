@@ -24,7 +24,7 @@ SERVED = {
     "iam": ["GetRole", "ListRoles"],
     "account": ["ListRegions"],
     "dynamodb": ["DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"],
-    "monitoring": ["GetMetricData", "GetMetricStatistics", "PutMetricData"],
+    "monitoring": ["GetMetricStatistics", "PutMetricData"],
 }
 
 # Served for `make live-test` alone, and held by its tests (`tests/live/test_local_aws.py`).

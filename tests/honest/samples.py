@@ -142,8 +142,6 @@ def _cloudwatch() -> dict[str, list[dict]]:
     span = {"StartTime": now - timedelta(hours=1), "EndTime": now + timedelta(hours=1)}
     datum = {**_METRIC, "Timestamp": now, "StorageResolution": 60}
     metric = {"Namespace": NAMESPACE, "MetricName": "AccessEntriesHeld", "Dimensions": _DIMENSIONS}
-    stat = {"Metric": metric, "Period": 60, "Stat": "Sum", "Unit": "Count"}
-    queries = [{"Id": "m", "MetricStat": stat, "Label": "held", "ReturnData": True}]
     return {
         "PutMetricData": [
             {"Namespace": NAMESPACE, "MetricData": [{**datum, "Value": 1.0}]},
@@ -151,8 +149,5 @@ def _cloudwatch() -> dict[str, list[dict]]:
         ],
         "GetMetricStatistics": [
             {**metric, **span, "Period": 60, "Statistics": ["Sum", "SampleCount"], "Unit": "Count"},
-        ],
-        "GetMetricData": [
-            {"MetricDataQueries": queries, **span, "ScanBy": "TimestampAscending", "MaxDatapoints": 100_800},
         ],
     }

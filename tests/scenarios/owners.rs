@@ -1,5 +1,5 @@
 //! Another party acts on the entry or the role between any two calls of a job: its will stands, and no role that nobody
-//! permitted is let in. For the removal and the restoration, and of the repair what `races` does not have: changes.
+//! permitted is let in.
 //!
 //! Three gaps are EKS's own, and nothing but these is excepted here. `DeleteAccessEntry` has no precondition, so what is
 //! changed or created between the last look at the entry and the deletion goes with it. `AssociateAccessPolicy` sets the
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::cloud::{Action, Call, Caller, Entry, EntrySpec, Phase, Policy, World, trust};
-use crate::jobs::{Job, ROLE, ROLE_ARN, Scene, owned};
+use crate::jobs::{Job, ROLE, ROLE_ARN, Scene, node, owned};
 use crate::stage::{CLUSTER, REGION, Stage, viewer};
 
 /// What another party does.
@@ -24,6 +24,8 @@ enum Act {
     DeletesIt,
     /// Deletes the entry, if there is one, and creates one of his own, with the role where that is missing.
     ReplacesIt,
+    /// The same, with the policies that the entry had before.
+    ReplacesItAlike,
     /// Gives the entry other groups.
     ChangesGroups,
     /// Associates one more policy.
@@ -47,12 +49,13 @@ impl Act {
                 true
             }
             Self::DeletesIt => world.delete_entry(REGION, CLUSTER, ROLE_ARN).is_ok(),
-            Self::ReplacesIt => {
+            Self::ReplacesIt | Self::ReplacesItAlike => {
                 let _ = world.delete_entry(REGION, CLUSTER, ROLE_ARN);
                 if !world.roles.contains_key(ROLE) {
                     world.create_role("/", ROLE, &trust::ec2());
                 }
-                world.add_entry(REGION, CLUSTER, ROLE_ARN, &EntrySpec::standard().groups(&["by-terraform"]));
+                let spec = if self == Self::ReplacesIt { EntrySpec::standard() } else { viewer() };
+                world.add_entry(REGION, CLUSTER, ROLE_ARN, &spec.groups(&["by-terraform"]));
                 true
             }
             Self::ChangesGroups => {
@@ -93,7 +96,9 @@ struct Disturbed {
 
 /// `None` where the job has fewer calls, or there was nothing to do it to.
 async fn disturbed(job: Job, hold: &str, act: Act, n: usize) -> Result<Option<Disturbed>, ()> {
-    let scene = job.due_on(Stage::set().with("HOLD", hold), viewer()).await;
+    // A node's entry is privileged: a stranger's role waits for a person, while the rightful one is repaired.
+    let spec = if hold == "privileged" { node() } else { viewer() };
+    let scene = job.due_on(Stage::set().with("HOLD", hold), spec).await;
     let left = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&left);
     scene.stage.cloud.intercept(move |call, phase, world| {
@@ -120,6 +125,11 @@ impl Disturbed {
     fn first(&self, operation: &str) -> Option<usize> {
         let calls = self.scene.stage.cloud.calls_of(operation);
         calls.iter().find(|call| call.status == Some(200)).map(|call| call.n)
+    }
+
+    /// The numbers of all calls of an operation.
+    fn all(&self, operation: &str) -> Vec<usize> {
+        self.scene.stage.cloud.calls_of(operation).into_iter().map(|call| call.n).collect()
     }
 
     /// Whether he acted between the last call that could have shown it and this one.
@@ -154,9 +164,9 @@ where
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_that_is_taken_during_a_removal_or_a_restoration_gets_nothing_and_the_owner_loses_nothing() {
-    for job in [Job::Removal, Job::Restoration] {
-        before_every_call(job, "all", Act::TakesTheRole, |it| async move {
+async fn a_role_that_is_taken_between_any_two_calls_gets_nothing_and_the_owner_loses_nothing() {
+    for (job, hold) in [(Job::Repair, "privileged"), (Job::Removal, "all"), (Job::Restoration, "all")] {
+        before_every_call(job, hold, Act::TakesTheRole, |it| async move {
             let (stage, at) = (&it.scene.stage, &it.at);
             assert!(!stage.admits(ROLE), "{at}");
             stage.settle().await;
@@ -192,6 +202,61 @@ async fn an_entry_that_its_owner_replaces_during_a_removal_or_a_restoration_is_l
         })
         .await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_its_owner_replaces_during_a_repair_is_left_as_they_made_it() {
+    before_every_call(Job::Repair, "none", Act::ReplacesIt, |it| async move {
+        if it.is_between_the_last("DescribeAccessEntry", "DeleteAccessEntry") {
+            return;
+        }
+        let (entry, at) = (it.entry().unwrap_or_else(|| panic!("{}: gone", it.at)), &it.at);
+        assert_eq!(entry.groups, ["by-terraform"], "{at}");
+        // The list read directly before the rehearsal was of the entry before, and nothing tells whether the new one's
+        // owner had given it the same policy. The report asks a person to look.
+        if it.first("AssociateAccessPolicy") == Some(it.n) {
+            let lines = it.scene.stage.log_lines();
+            let is_told = lines.iter().any(|line| line["detail"].to_string().contains("AmazonEKSViewPolicy"));
+            assert!(is_told, "{at}: {lines:#?}");
+        } else {
+            assert!(entry.policies.is_empty(), "{at}: given what its owner did not give");
+        }
+        assert!(it.scene.stage.admits(ROLE), "{at}");
+    })
+    .await;
+}
+
+/// EKS documents no date that would tell a new association from one that was there: the list read directly before does.
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_another_party_gave_its_own_entry_is_not_taken_for_ours() {
+    before_every_call(Job::Repair, "none", Act::ReplacesItAlike, |it| async move {
+        if it.is_between_the_last("DescribeAccessEntry", "DeleteAccessEntry") {
+            return;
+        }
+        let (entry, at) = (it.entry().unwrap_or_else(|| panic!("{}: gone", it.at)), &it.at);
+        // Of our own creation the list did not have the policy: an owner who replaces it between that list and the next
+        // look may have to give the policy again, which grants nobody anything.
+        let (lists, looks) = (it.all("ListAssociatedAccessPolicies"), it.all("DescribeAccessEntry"));
+        let list_before = |n| lists.iter().copied().filter(|list| *list < n).max().unwrap_or_default();
+        let look_after = |n| looks.iter().copied().find(|look| *look > n).unwrap_or(n);
+        let mut associated = it.all("AssociateAccessPolicy").into_iter().skip(1);
+        let is_gap = associated.any(|n| (list_before(n) + 1..=look_after(n)).contains(&it.n));
+        assert_eq!(entry.groups, ["by-terraform"], "{at}");
+        assert!(is_gap || entry.policies.len() == 1, "{at}: {entry:#?}");
+        assert!(it.scene.stage.admits(ROLE), "{at}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_its_owner_deletes_during_a_repair_stays_deleted_or_was_deleted_before() {
+    before_every_call(Job::Repair, "none", Act::DeletesIt, |it| async move {
+        // From our deletion on, nobody can tell theirs.
+        if it.first("DeleteAccessEntry").is_none_or(|ours| it.n <= ours) {
+            assert_eq!(it.entry(), None, "{}: revived", it.at);
+        }
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,147 +1,19 @@
-//! Another party acts between any two of our calls: its will stands, and no role that nobody permitted is let in.
+//! Another party acts between two certain calls, or a read is late just then: its will stands, and no role that nobody
+//! permitted is let in. `owners` lets it act between any two.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::cloud::{Action, Entry, EntrySpec, Phase, World, trust};
+use crate::cloud::{Action, EntrySpec, Phase, World, trust};
 use crate::stage::{CLUSTER, REGION, Stage, command_for, outcome, viewer};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/role";
-
-/// Lets another party act just before the n-th call of the repair; `None` when it has fewer calls.
-async fn interfere(n: usize, spec: EntrySpec, mut act: impl FnMut(&mut World) + Send + 'static) -> Option<Stage> {
-    let stage = Stage::set().with("HOLD", "privileged");
-    stage.role_with("role", spec).await;
-    let role = stage.recreate("role").await;
-    stage.cloud.clear_calls();
-    let acted = Arc::new(Mutex::new(false));
-    let flag = Arc::clone(&acted);
-    stage.cloud.intercept(move |call, phase, world| {
-        if call.n == n && phase == Phase::Before {
-            act(world);
-            *flag.lock().unwrap() = true;
-        }
-        Action::Proceed
-    });
-    let _ = stage.deliver(stage.created(&role)).await;
-    stage.cloud.lift_faults();
-    let acted = *acted.lock().unwrap();
-    acted.then_some(stage)
-}
-
-/// Whether the other party acted after the last read of the entry before its deletion. `DeleteAccessEntry` has no
-/// precondition, so what is changed from then on goes with the entry.
-fn is_after_the_last_look(stage: &Stage, at: &str) -> bool {
-    let Some(deletion) = stage.cloud.calls_of("DeleteAccessEntry").first().map(|call| call.n) else { return false };
-    let looks = stage.cloud.calls_of("DescribeAccessEntry");
-    let look = looks.iter().map(|call| call.n).filter(|n| *n < deletion).max().unwrap_or(deletion);
-    (look + 1..=deletion).any(|n| format!("before call {n}") == at)
-}
-
-async fn at_every_call<F>(spec: fn() -> EntrySpec, act: fn(&mut World), check: impl Fn(Stage, String) -> F)
-where
-    F: Future<Output = ()>,
-{
-    for n in 1.. {
-        let Some(stage) = interfere(n, spec(), act).await else {
-            assert!(n > 12, "the repair has only {n} calls");
-            return;
-        };
-        check(stage, format!("before call {n}")).await;
-    }
-}
 
 /// The role is taken by somebody who may assume it himself.
 fn taken(world: &mut World) {
     world.delete_role("role");
     world.create_role("/", "role", &trust::aws("arn:aws:iam::111122223333:user/mallory"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_role_taken_by_a_stranger_between_any_two_calls_gets_nothing() {
-    let node = || EntrySpec::of_type("EC2_LINUX");
-    at_every_call(node, taken, |stage, at| async move {
-        assert!(!stage.admits("role"), "{at}");
-        stage.settle().await;
-        stage.sweep().await;
-        assert!(!stage.admits("role"), "{at}, after a sweep");
-        // And the rightful owner loses nothing for good: a person can still give it back.
-        let role = stage.cloud.role("role");
-        let report = stage.invoke_as("approve", crate::stage::command_for("approve", &role)).await.unwrap();
-        assert!(stage.admits("role"), "{at}: {report:#}");
-    })
-    .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_entry_deleted_by_its_owner_between_any_two_calls_stays_deleted_or_was_repaired_before() {
-    fn delete(world: &mut World) {
-        let _ = world.delete_entry(REGION, CLUSTER, ROLE);
-    }
-    // From the deletion on nobody can tell the owner's from ours; before it, the owner's will is known.
-    for n in 1..40 {
-        let Some(stage) = interfere(n, viewer(), delete).await else { return };
-        let sent = stage.cloud.calls_of("DeleteAccessEntry").first().map_or(usize::MAX, |call| call.n);
-        if n <= sent {
-            assert_eq!(stage.cloud.entry(REGION, CLUSTER, ROLE), None, "before call {n}: revived");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_entry_replaced_by_another_party_between_any_two_calls_is_left_as_that_party_made_it() {
-    fn replace(world: &mut World) {
-        let _ = world.delete_entry(REGION, CLUSTER, ROLE);
-        world.add_entry(REGION, CLUSTER, ROLE, &EntrySpec::standard().groups(&["by-terraform"]));
-    }
-    at_every_call(viewer, replace, |stage, at| async move {
-        if is_after_the_last_look(&stage, &at) {
-            return;
-        }
-        let entry: Entry = stage.cloud.entry(REGION, CLUSTER, ROLE).unwrap_or_else(|| panic!("{at}: gone"));
-        assert_eq!(entry.groups, ["by-terraform"], "{at}");
-        // Nor has AssociateAccessPolicy: the list read directly before it was of the entry before, and nothing tells
-        // whether the new one's owner had given it the same policy. The report asks a person to look.
-        let rehearsed =
-            stage.cloud.calls_of("AssociateAccessPolicy").first().map(|call| format!("before call {}", call.n));
-        if rehearsed.as_ref() == Some(&at) {
-            let told = stage.log_lines().iter().any(|line| line["detail"].to_string().contains("AmazonEKSViewPolicy"));
-            assert!(told, "{at}: {:#?}", stage.log_lines());
-        } else {
-            assert!(entry.policies.is_empty(), "{at}: given what its owner did not give");
-        }
-        assert!(stage.admits("role"), "{at}");
-    })
-    .await;
-}
-
-/// EKS documents no date that would tell a new association from one that was there: the list read directly before does.
-#[tokio::test(start_paused = true)]
-async fn a_policy_that_another_party_gave_its_own_entry_is_not_taken_for_ours() {
-    fn replace(world: &mut World) {
-        let _ = world.delete_entry(REGION, CLUSTER, ROLE);
-        world.add_entry(REGION, CLUSTER, ROLE, &viewer().groups(&["by-terraform"]));
-    }
-    at_every_call(viewer, replace, |stage, at| async move {
-        if is_after_the_last_look(&stage, &at) {
-            return;
-        }
-        let entry: Entry = stage.cloud.entry(REGION, CLUSTER, ROLE).unwrap_or_else(|| panic!("{at}: gone"));
-        // Of our own creation the list did not have the policy: an owner who replaces it between that list and the next
-        // look may have to give the policy again, which grants nobody anything.
-        let numbers = |operation| stage.cloud.calls_of(operation).into_iter().map(|call| call.n).collect::<Vec<_>>();
-        let (lists, looks) = (numbers("ListAssociatedAccessPolicies"), numbers("DescribeAccessEntry"));
-        let list_before = |n| lists.iter().copied().filter(|list| *list < n).max().unwrap_or_default();
-        let look_after = |n| looks.iter().copied().find(|look| *look > n).unwrap_or(n);
-        let associated = numbers("AssociateAccessPolicy").into_iter().skip(1);
-        let is_gap =
-            associated.flat_map(|n| list_before(n) + 1..=look_after(n)).any(|n| format!("before call {n}") == at);
-        assert_eq!(entry.groups.len(), 1, "{at}: {entry:#?}");
-        assert!(is_gap || entry.policies.len() == 1, "{at}: {entry:#?}");
-        assert!(stage.admits("role"), "{at}");
-    })
-    .await;
 }
 
 #[tokio::test(start_paused = true)]

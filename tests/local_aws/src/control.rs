@@ -26,12 +26,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::cloud::{Cloud, HOME_REGION};
 use crate::runtime_api::{RuntimeApi, TIMEOUT};
-use crate::server::{Certificates, Door, Site, base64, listen};
+use crate::server::{Certificates, Door, Site, listen};
 use crate::{interference, kubernetes, setting, tally};
 
 /// The name of the function that polls here.
@@ -167,7 +168,7 @@ async fn serve_cluster(
     let address = listen(Arc::clone(site), Door::Cluster(cluster.clone()), Some(&certificates), 0).await?;
     let endpoint = format!("https://{address}");
     let handle = site.cloud.add_cluster(&cluster.region, &cluster.name);
-    handle.api_server(&endpoint, &base64(certificates.authority_pem.as_bytes()));
+    handle.api_server(&endpoint, &BASE64.encode(certificates.authority_pem.as_bytes()));
     for (key, value) in tags.as_object().into_iter().flatten() {
         handle.tag(key, value.as_str().unwrap_or_default());
     }

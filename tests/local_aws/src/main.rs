@@ -13,6 +13,7 @@
 //! - [`setting`]: worlds by the number of Regions, clusters and entries, and limits like those of EKS;
 //! - [`tally`]: what was called, and how many calls had to wait for one another.
 
+#[allow(dead_code, reason = "the scenarios use the rest")]
 #[path = "../../scenarios/cloud/mod.rs"]
 mod cloud;
 mod control;

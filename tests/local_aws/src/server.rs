@@ -177,18 +177,3 @@ impl Site {
         format!("arn:aws:lambda:{}:{account}:function:{name}{qualifier}", crate::cloud::HOME_REGION)
     }
 }
-
-/// Base64, as `DescribeCluster` shows the authority's certificate.
-pub fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let byte = |n: usize| u32::from(three.get(n).copied().unwrap_or_default());
-        let bits = (byte(0) << 16) | (byte(1) << 8) | byte(2);
-        for n in 0..4 {
-            let six = usize::try_from((bits >> (18 - 6 * n)) & 63).expect("six bits");
-            text.push(if n <= three.len() { char::from(ALPHABET[six]) } else { '=' });
-        }
-    }
-    text
-}

@@ -3,8 +3,8 @@
 //! or too little is refused, and the signature is computed anew with the secret key of the session.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use percent_encoding::percent_decode_str;
 use ring::{digest, hmac};
 use time::macros::format_description;
@@ -36,8 +36,8 @@ const PARAMETERS: [&str; 9] = [
 /// The access key of the session that a token was signed with, if the token is good for this cluster.
 pub fn access_key(cloud: &Cloud, token: &str, cluster: &str) -> Result<String, String> {
     let url = token.strip_prefix(PREFIX).ok_or("the token does not begin with k8s-aws-v1.")?;
-    let url =
-        String::from_utf8(base64_url(url).ok_or("the token is not Base64")?).map_err(|error| error.to_string())?;
+    let url = String::from_utf8(BASE64URL_NOPAD.decode(url.as_bytes()).map_err(|_| "the token is not Base64")?)
+        .map_err(|error| error.to_string())?;
     let (host, query) = url.strip_prefix("https://").and_then(|url| url.split_once("/?")).ok_or("not a URL of STS")?;
     if !is_sts(host) {
         return Err(format!("{host} is not a host of STS"));
@@ -74,7 +74,7 @@ pub fn access_key(cloud: &Cloud, token: &str, cluster: &str) -> Result<String, S
     let request = format!(
         "GET\n/\n{}\nhost:{host}\n{CLUSTER_HEADER}:{cluster}\n\nhost;{CLUSTER_HEADER}\n{}",
         signed.join("&"),
-        hex(digest::digest(&digest::SHA256, b"").as_ref())
+        HEXLOWER.encode(digest::digest(&digest::SHA256, b"").as_ref())
     );
     if text("X-Amz-Signature")? != signature(&session.secret_key, scope, &text("X-Amz-Date")?, &request)? {
         return Err("the signature is not the session's for this cluster".to_owned());
@@ -114,36 +114,6 @@ fn signature(secret: &str, scope: &str, date: &str, request: &str) -> Result<Str
     for part in [day, region, "sts", "aws4_request"] {
         key = sign(&key, part);
     }
-    let digest = hex(digest::digest(&digest::SHA256, request.as_bytes()).as_ref());
-    Ok(hex(&sign(&key, &format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{digest}"))))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Base64 with the alphabet of URLs and without padding.
-fn base64_url(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let (mut bits, mut held) = (0_u32, 0);
-    for c in text.bytes() {
-        let six = match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(six);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from((bits >> held) & 0xff).expect("eight bits"));
-        }
-    }
-    Some(bytes)
+    let digest = HEXLOWER.encode(digest::digest(&digest::SHA256, request.as_bytes()).as_ref());
+    Ok(HEXLOWER.encode(&sign(&key, &format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{digest}"))))
 }

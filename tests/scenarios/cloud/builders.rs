@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
 
 use super::cloudwatch::Datum;
 use super::dynamodb::{Table, plain_item, typed_item};
@@ -264,15 +263,6 @@ impl Cloud {
         self.with(|world| world.put_row(table, row));
     }
 
-    /// Deletes a row.
-    pub fn delete_row(&self, table: &str, partition: &str, sort: &str) {
-        let key = (partition.to_owned(), sort.to_owned());
-        self.with(|world| {
-            let now = world.now;
-            world.table(table).write(now, key, None);
-        });
-    }
-
     /// All metric data ever received.
     pub fn metrics(&self) -> Vec<Datum> {
         self.with(|world| world.metrics.clone())
@@ -347,6 +337,7 @@ impl ClusterHandle {
     }
 
     /// Where its API server listens, and its authority's certificate in Base64.
+    #[allow(dead_code, reason = "tests/local_aws uses it")]
     pub fn api_server(&self, endpoint: &str, authority: &str) -> &Self {
         self.change(|cluster| cluster.api_server = Some((endpoint.to_owned(), authority.to_owned())))
     }
@@ -359,11 +350,6 @@ impl ClusterHandle {
     /// An external cluster.
     pub fn connected(&self) -> &Self {
         self.change(|cluster| cluster.connected = true)
-    }
-
-    /// Created at another moment.
-    pub fn created_at(&self, at: OffsetDateTime) -> &Self {
-        self.change(|cluster| cluster.created_at = at)
     }
 
     fn change(&self, change: impl FnOnce(&mut Cluster)) -> &Self {

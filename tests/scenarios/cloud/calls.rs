@@ -1,7 +1,6 @@
 //! The log of calls, and interception: the one primitive that all faults are built on.
 
 use serde_json::Value;
-use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::rules::Principal;
@@ -75,8 +74,6 @@ pub enum Action {
     Malformed,
     /// A read shows what was before the last change of its object ([`super::stale`]). Anything else proceeds.
     Stale,
-    /// It takes so much longer.
-    Delay(Duration),
     /// The world stops: this call and every later one hangs until [`Cloud::restart`].
     Stop,
 }
@@ -88,8 +85,7 @@ impl Cloud {
     /// Lets `interceptor` see every call before and after it takes effect, act on the world like another party would,
     /// and decide what becomes of the call. It must not use a [`Cloud`]: the world is locked while it runs.
     ///
-    /// Several take turns in the order in which they came; the first that does not let the call proceed decides,
-    /// delays add up.
+    /// Several take turns in the order in which they came; the first that does not let the call proceed decides.
     pub fn intercept(&self, interceptor: impl FnMut(&Call, Phase, &mut World) -> Action + Send + 'static) {
         lock(&self.0.interceptors).push(Box::new(interceptor));
     }
@@ -132,19 +128,17 @@ impl Cloud {
         }
     }
 
-    /// Asks the interceptors: what becomes of the call, and after what delay.
-    pub(super) fn consult(&self, call: &Call, phase: Phase) -> (Duration, Action) {
-        let mut delay = Duration::ZERO;
+    /// Asks the interceptors what becomes of the call.
+    pub(super) fn consult(&self, call: &Call, phase: Phase) -> Action {
         let mut interceptors = lock(&self.0.interceptors);
         let mut world = self.world();
         for interceptor in interceptors.iter_mut() {
             match interceptor(call, phase, &mut world) {
                 Action::Proceed => {}
-                Action::Delay(more) => delay += more,
-                decided => return (delay, decided),
+                decided => return decided,
             }
         }
-        (delay, Action::Proceed)
+        Action::Proceed
     }
 }
 

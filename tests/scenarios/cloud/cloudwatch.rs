@@ -41,13 +41,6 @@ pub(super) fn answer(
     match operation {
         "PutMetricData" => put_metric_data(world, region, parameters),
         "GetMetricStatistics" => get_metric_statistics(world, region, parameters),
-        // Unlike the others it has no error of its own for parameters.
-        "GetMetricData" => get_metric_data(world, region, parameters).map_err(|refusal| match refusal.code.as_str() {
-            "InvalidParameterException" | "InvalidParameterValue" => {
-                Refusal::new(400, "ValidationError", refusal.message)
-            }
-            _ => refusal,
-        }),
         _ => Err(Refusal::unknown_operation(operation)),
     }
     .map_err(|refusal| match refusal.code.as_str() {
@@ -178,7 +171,7 @@ fn get_metric_statistics(world: &World, region: &str, parameters: &Parameters) -
         return Err(invalid("Statistics must name Sum or SampleCount; others are not modelled here."));
     }
     let (from, to) = span(parameters)?;
-    let series = series(world, region, parameters, parameters, from, to)?;
+    let series = series(world, region, parameters, from, to)?;
     if series.len() > 1440 {
         return Err(Refusal::new(400, "InvalidParameterCombination", "More than 1440 datapoints were requested."));
     }
@@ -195,65 +188,21 @@ fn get_metric_statistics(world: &World, region: &str, parameters: &Parameters) -
     Ok(json!({ "Label": parameters.text("MetricName")?, "Datapoints": points }))
 }
 
-fn get_metric_data(world: &World, region: &str, parameters: &Parameters) -> Result<Value, Refusal> {
-    parameters.allow(&["MetricDataQueries", "StartTime", "EndTime", "ScanBy", "MaxDatapoints"])?;
-    let newest_first = parameters.one_of("ScanBy", &["TimestampAscending", "TimestampDescending"])?;
-    let newest_first = newest_first != Some("TimestampAscending");
-    if parameters.number("MaxDatapoints", 1, 100_800)?.is_some_and(|most| most < 100_800) {
-        return Err(invalid("MaxDatapoints below 100,800 is not modelled here."));
-    }
-    let (from, to) = span(parameters)?;
-    let queries = parameters.objects("MetricDataQueries")?;
-    if !(1..=500).contains(&queries.len()) {
-        return Err(invalid("The collection MetricDataQueries must have between 1 and 500 members."));
-    }
-    let mut results = Vec::new();
-    for query in queries {
-        query.allow(&["Id", "MetricStat", "Label", "ReturnData"])?;
-        let stat = query
-            .object("MetricStat")?
-            .ok_or_else(|| invalid("MetricStat is required; expressions are not modelled here."))?;
-        stat.allow(&["Metric", "Period", "Stat", "Unit"])?;
-        let metric = stat.object("Metric")?.ok_or_else(|| invalid("Metric is required."))?;
-        metric.allow(&["Namespace", "MetricName", "Dimensions"])?;
-        if stat.text("Stat")? != "Sum" {
-            return Err(invalid("Stat must be Sum; others are not modelled here."));
-        }
-        let mut points: Vec<(i64, f64)> =
-            series(world, region, &metric, &stat, from, to)?.into_iter().map(|(at, (sum, _))| (at, sum)).collect();
-        query.text_within("Id", 1, 255)?;
-        query.flag("ReturnData")?;
-        if newest_first {
-            points.reverse();
-        }
-        let (timestamps, values): (Vec<i64>, Vec<f64>) = points.into_iter().unzip();
-        results.push(json!({
-            "Id": query.text("Id")?,
-            "Label": query.optional_text("Label")?.unwrap_or(metric.text("MetricName")?),
-            "Timestamps": timestamps,
-            "Values": values,
-            "StatusCode": "Complete",
-        }));
-    }
-    Ok(json!({ "MetricDataResults": results, "Messages": [] }))
-}
-
 /// Sum and count of a metric's data by the start of their period.
 fn series(
     world: &World,
     region: &str,
-    metric: &Parameters,
-    stat: &Parameters,
+    parameters: &Parameters,
     from: OffsetDateTime,
     to: OffsetDateTime,
 ) -> Result<BTreeMap<i64, (f64, u32)>, Refusal> {
-    let (namespace, name, dimensions) = (namespace(metric)?, metric_name(metric)?, dimensions(metric)?);
-    let period = stat.number("Period", 1, 86_400 * 365)?.ok_or_else(|| invalid("Period is required."))?;
+    let (namespace, name, dimensions) = (namespace(parameters)?, metric_name(parameters)?, dimensions(parameters)?);
+    let period = parameters.number("Period", 1, 86_400 * 365)?.ok_or_else(|| invalid("Period is required."))?;
     let period = i64::try_from(period).expect("a year fits");
     if period % 60 != 0 {
         return Err(invalid("Period must be a multiple of 60."));
     }
-    let unit = stat.one_of("Unit", &UNITS)?;
+    let unit = parameters.one_of("Unit", &UNITS)?;
     let mut series = BTreeMap::new();
     for datum in &world.metrics {
         let wanted = datum.region == region

@@ -49,10 +49,8 @@ impl Cloud {
         let arrived = tokio::time::Instant::now();
         self.wait(half).await;
         let mut call = self.log_call(&incoming);
-        let (delayed, fault) = self.consult(&call, Phase::Before);
-        self.wait(delayed).await;
-        let (lost, stale) = match fault {
-            Action::Proceed | Action::Delay(_) => (false, false),
+        let (lost, stale) = match self.consult(&call, Phase::Before) {
+            Action::Proceed => (false, false),
             Action::LoseReply => (true, false),
             Action::Stale => (false, true),
             other => return self.faulty(other, &call, half).await,
@@ -66,13 +64,11 @@ impl Cloud {
         call.status = Some(answer.as_ref().err().map_or(200, |refusal| refusal.status));
         call.error = answer.as_ref().err().map(|refusal| refusal.code.clone());
         self.log_answer(&call);
-        let (delay, fault) = self.consult(&call, Phase::After);
-        self.wait(delay).await;
-        match fault {
-            Action::Proceed | Action::Delay(_) if lost => self.faulty(Action::Close, &call, half).await,
-            Action::Proceed | Action::Delay(_) => {
+        match self.consult(&call, Phase::After) {
+            Action::Proceed if lost => self.faulty(Action::Close, &call, half).await,
+            Action::Proceed => {
                 // Real timers are late; what the first half took too long, the second makes up for.
-                self.wait((half * 2 + delayed + delay).saturating_sub(arrived.elapsed())).await;
+                self.wait((half * 2).saturating_sub(arrived.elapsed())).await;
                 answered(&call, &answer)
             }
             Action::LoseReply => self.faulty(Action::Close, &call, half).await,

@@ -33,11 +33,6 @@ impl Cloud {
         when
     }
 
-    /// Begins a fault of all calls of whatever service.
-    pub fn when_any(&self) -> When {
-        When::any(self)
-    }
-
     /// The first so many calls of an operation are throttled.
     pub fn throttle(&self, operation: &str, times: usize) {
         self.when(operation).times(times).throttle();
@@ -293,11 +288,6 @@ impl When {
     /// They take effect, but the answer is garbage.
     pub fn answer_garbage(self) {
         self.after(Action::Malformed);
-    }
-
-    /// They take so much longer to have an effect.
-    pub fn delay(self, time: Duration) {
-        self.before(Action::Delay(time));
     }
 
     /// Another party acts just before them; they proceed.

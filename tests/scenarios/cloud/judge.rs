@@ -44,6 +44,7 @@ impl Cloud {
     }
 
     /// Presents a session's credentials to a cluster: what counts is the role that the session was made for.
+    #[allow(dead_code, reason = "tests/local_aws uses it")]
     pub fn authenticate_session(&self, region: &str, cluster: &str, key: &str) -> Result<Identity, Unauthorized> {
         self.with(|world| {
             let session = world.session(key).cloned().ok_or(Unauthorized::NoRole)?;

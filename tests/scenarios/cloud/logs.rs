@@ -21,6 +21,7 @@ pub struct Line {
 
 impl World {
     /// Writes a line into a log group of a Region.
+    #[allow(dead_code, reason = "tests/local_aws uses it")]
     pub fn log(&mut self, region: &str, group: &str, text: &str) {
         let line = Line { at: self.now_ms(), text: text.to_owned() };
         self.logs.entry((region.to_owned(), group.to_owned())).or_default().push(line);

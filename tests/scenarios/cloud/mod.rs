@@ -12,7 +12,6 @@
 
 #![allow(unreachable_pub, reason = "a module of a test binary: its `pub` marks what scenarios use")]
 #![allow(unused_imports, reason = "the names that scenarios use, in one place")]
-#![allow(dead_code, reason = "the world is modelled as a whole, whatever today's scenarios use of it")]
 
 pub mod account;
 pub mod builders;
@@ -130,6 +129,7 @@ impl Cloud {
     }
 
     /// Sets this cloud's clock to a moment after [`EPOCH`], also an earlier one than its present.
+    #[allow(dead_code, reason = "tests/local_aws uses it")]
     pub fn set_clock(&self, to: OffsetDateTime) {
         let since_epoch = (to - EPOCH - self.0.started.elapsed()).whole_milliseconds();
         let ms = u64::try_from(since_epoch).expect("a moment after the epoch");

@@ -229,6 +229,7 @@ impl World {
     }
 
     /// Another present moment, for a world that takes the place of one.
+    #[allow(dead_code, reason = "tests/local_aws uses it")]
     pub fn set_now(&mut self, now: OffsetDateTime) {
         self.now = now;
     }

@@ -46,7 +46,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed honest local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz bench clean evaluator
+.PHONY: help demo check test lint deny deployed honest local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix mutants fuzz bench clean evaluator
 .PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested live-bench try-evaluator
 
 help: ## Show this
@@ -147,6 +147,12 @@ crash-sweep: ## Cut every job at every call, with every kind of second run; the 
 
 fault-matrix: ## Every call of every job × every fault × once, for ten seconds, for good; as tables
 	EVERY=1 cargo test --locked --test scenarios -- --nocapture fault_matrix::
+
+# Each change of the code is compiled and linked anew: half a minute each on two busy cores.
+mutants: ## Does a unit test fail for every small change of a decision? (needs cargo-mutants) [ONLY=src/verdict]
+	@command -v cargo-mutants >/dev/null || { echo "First: cargo install --locked cargo-mutants"; exit 1; }
+	@mkdir -p $(TARGET)/mutants
+	CARGO_TARGET_DIR=$(TARGET)/mutants cargo mutants --output $(TARGET)/mutants $(if $(ONLY),--re '$(ONLY)')
 
 bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits shared']
 	cargo build --release --locked --manifest-path tests/local_aws/Cargo.toml --target-dir $(LOCAL_AWS_TARGET)

@@ -90,6 +90,7 @@ fn a_record_counts_for_the_very_entry_in_the_very_cluster_only() {
         ("AROANEW", "arn:of:another", cluster_created, 0, 90_000, "undecided", None),
         ("AROAOLD", "arn:of:another", cluster_created, 0, 90_000, "stale", Some("dates")),
         ("AROANEW", ENTRY, at(-5), 0, 90_000, "stale", Some("dates")),
+        ("AROANEW", "arn:of:another", at(-5), 0, 90_000, "stale", Some("dates")),
     ];
     for (id, entry_arn, cluster, entry, role, expected, evidence) in cases {
         let mut sighting = sighting(ROLE, at(entry), at(role));
@@ -118,6 +119,32 @@ fn what_cannot_be_judged_says_why() {
             Verdict::Undecided(reason) => assert_eq!(reason.label(), expected),
             other => panic!("{principal}: {other:?}"),
         }
+    }
+}
+
+#[test]
+fn a_service_linked_role_is_told_to_be_stale_by_the_dates() {
+    let principal = "arn:aws:iam::111122223333:role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForX";
+    for (entry, is_stale) in [(0, true), (90_000, false)] {
+        let verdict = judge(&sighting(principal, at(entry), at(90_000)), &home());
+        assert_eq!(verdict, Verdict::Undecided(Reason::ServiceLinkedRole { is_stale }));
+    }
+}
+
+#[test]
+fn every_verdict_has_its_word_its_evidence_and_its_place_in_a_report() {
+    let unreadable = Reason::RoleUnreadable { because: String::new(), may_pass: true };
+    let worst_first = [
+        (Verdict::Missing, "missing", None, true),
+        (Verdict::Stale(Evidence::Dates), "stale", Some("dates"), true),
+        (Verdict::Undecided(Reason::RecordContradictsDates), "undecided", None, true),
+        (Verdict::Orphaned, "orphaned", None, false),
+        (Verdict::Undecided(unreadable), "undecided", None, false),
+        (Verdict::Fresh(Evidence::RoleId), "fresh", Some("roleId"), false),
+    ];
+    for (rank, (verdict, label, evidence, is_error)) in (0..).zip(&worst_first) {
+        assert_eq!((verdict.label(), verdict.evidence(), verdict.is_error()), (*label, *evidence, *is_error));
+        assert_eq!(verdict.rank(), rank, "{verdict:?}");
     }
 }
 

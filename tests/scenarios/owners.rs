@@ -132,13 +132,17 @@ impl Disturbed {
         self.scene.stage.cloud.calls_of(operation).into_iter().map(|call| call.n).collect()
     }
 
-    /// Whether he acted between the last call that could have shown it and this one.
+    /// Whether they acted between the last call that could have shown it and this one. The look before a deletion is the
+    /// turn directly before it, so that they acted with the deletion itself or with a call of that look.
     fn is_between_the_last(&self, look: &str, operation: &str) -> bool {
         let calls = self.scene.stage.cloud.calls();
         calls.iter().filter(|call| call.operation == operation && call.status == Some(200)).any(|change| {
             let is_look = |call: &&Call| call.n < change.n && call.operation == look;
-            let looked = calls.iter().filter(is_look).map(|call| call.n).max().unwrap_or_default();
-            looked < self.n && self.n <= change.n
+            let Some(looked) = calls.iter().filter(is_look).max_by_key(|call| call.n) else { return false };
+            let is_between = |call: &Call| call.at > looked.at && call.at < change.at;
+            let is_direct = operation != "DeleteAccessEntry" || !calls.iter().any(is_between);
+            assert!(is_direct, "{}: calls between the look and the deletion: {calls:#?}", self.at);
+            looked.n < self.n && self.n <= change.n
         })
     }
 }

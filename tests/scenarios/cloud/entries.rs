@@ -268,8 +268,8 @@ impl World {
 
     /// The entry of a principal as reads show it, which may be late. [AWS-11] [AWS-15] [AWS-20]
     pub fn read_entry(&mut self, region: &str, cluster: &str, principal_arn: &str) -> Result<&Entry, Refusal> {
-        if self.is_stale && self.with_entries(region, cluster)?.entry_before(principal_arn).is_some() {
-            let before = self.cluster(region, cluster).entry_before(principal_arn).flatten();
+        if self.is_stale && self.with_entries(region, cluster)?.has_past(principal_arn) {
+            let before = self.cluster(region, cluster).entry_before(principal_arn);
             return before.ok_or_else(|| Refusal::not_found(NO_ENTRY));
         }
         self.read_late(region, cluster, principal_arn)
@@ -300,9 +300,8 @@ impl World {
     /// The entry of a principal with its policies as reads of the policies show them.
     pub fn read_policies(&mut self, region: &str, cluster: &str, principal_arn: &str) -> Result<&Entry, Refusal> {
         let ec2_too = self.habits.ec2_entries_have_policies;
-        let is_before = self.is_stale && self.with_entries(region, cluster)?.policies_before(principal_arn).is_some();
-        let entry = if is_before {
-            let before = self.cluster(region, cluster).policies_before(principal_arn).flatten();
+        let entry = if self.is_stale && self.with_entries(region, cluster)?.has_past(principal_arn) {
+            let before = self.cluster(region, cluster).policies_before(principal_arn);
             before.ok_or_else(|| Refusal::not_found(NO_ENTRY))?
         } else {
             self.read_late(region, cluster, principal_arn)?

@@ -34,23 +34,31 @@ impl PastEntries {
 
     /// Notes what an entry was before a change of it.
     pub(super) fn note_change(&mut self, before: &Entry, after: &Entry) {
+        let arn = &before.principal_arn;
         if before.policies != after.policies {
-            self.policies.insert(before.principal_arn.clone(), Some(before.clone()));
+            self.policies.insert(arn.clone(), Some(before.clone()));
+            self.entries.entry(arn.clone()).or_insert_with(|| Some(before.clone()));
         } else if before != after {
-            self.entries.insert(before.principal_arn.clone(), Some(before.clone()));
+            self.entries.insert(arn.clone(), Some(before.clone()));
+            self.policies.entry(arn.clone()).or_insert_with(|| Some(before.clone()));
         }
     }
 }
 
 impl Cluster {
-    /// An entry before its last change; `None` if it has never changed here.
-    pub(super) fn entry_before(&self, principal_arn: &str) -> Option<Option<&Entry>> {
-        self.past.entries.get(principal_arn).map(Option::as_ref)
+    /// Whether an entry has come, changed or gone since the world was made.
+    pub(super) fn has_past(&self, principal_arn: &str) -> bool {
+        self.past.entries.contains_key(principal_arn)
+    }
+
+    /// An entry before its last change.
+    pub(super) fn entry_before(&self, principal_arn: &str) -> Option<&Entry> {
+        self.past.entries.get(principal_arn)?.as_ref()
     }
 
     /// An entry before the last change of its policies.
-    pub(super) fn policies_before(&self, principal_arn: &str) -> Option<Option<&Entry>> {
-        self.past.policies.get(principal_arn).map(Option::as_ref)
+    pub(super) fn policies_before(&self, principal_arn: &str) -> Option<&Entry> {
+        self.past.policies.get(principal_arn)?.as_ref()
     }
 
     /// The entry that came or went last.

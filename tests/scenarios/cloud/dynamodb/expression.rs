@@ -1,6 +1,6 @@
-//! The expressions that the product sends: a row that is not there yet, the version that was read, the rows of a
-//! principal, and an update of one attribute. Any other is refused; that DynamoDB itself takes these, the deployed tests
-//! show.
+//! The expressions that the product sends: a row that is not there yet, the version that was read, a row that is still as it
+//! was read, the rows of a principal, and an update of one attribute. Any other is refused; that DynamoDB itself takes
+//! these, the deployed tests show.
 
 use serde_json::Value;
 
@@ -18,6 +18,8 @@ pub(super) enum Condition {
     IsNew,
     /// An attribute of the row has this value.
     Equals(&'static str, Value),
+    /// Each of these attributes has this value, or is not there: what `forget` asks of a row that it read.
+    AsRead(Vec<(String, Option<Value>)>),
 }
 
 impl Condition {
@@ -27,8 +29,22 @@ impl Condition {
             None => Ok(None),
             Some(IS_NEW) => Ok(Some(Self::IsNew)),
             Some(IS_OF_VERSION) => Ok(Some(Self::Equals("version", value(parameters, ":v")?))),
-            Some(other) => Err(unknown(other)),
+            Some(other) => Self::as_read(parameters, other).map(Some),
         }
+    }
+
+    /// `#a = :a AND attribute_not_exists(#b) AND …`
+    fn as_read(parameters: &Parameters, text: &str) -> Result<Self, Refusal> {
+        let names = parameters.text_map("ExpressionAttributeNames")?.unwrap_or_default();
+        let name = |word: &str| names.get(word).cloned().ok_or_else(|| undefined("name", word));
+        let parts = text.split(" AND ").map(|part| {
+            if let Some(absent) = part.strip_prefix("attribute_not_exists(").and_then(|rest| rest.strip_suffix(')')) {
+                return Ok((name(absent)?, None));
+            }
+            let (left, right) = part.split_once(" = ").ok_or_else(|| unknown(text))?;
+            Ok((name(left)?, Some(value(parameters, right)?)))
+        });
+        parts.collect::<Result<_, _>>().map(Self::AsRead)
     }
 
     /// The condition on the key that a query has.
@@ -44,6 +60,7 @@ impl Condition {
         match self {
             Self::IsNew => !row.contains_key("principalArn"),
             Self::Equals(attribute, value) => row.get(*attribute) == Some(value),
+            Self::AsRead(attributes) => attributes.iter().all(|(name, value)| row.get(name) == value.as_ref()),
         }
     }
 }
@@ -69,7 +86,7 @@ pub(super) fn check_placeholders(parameters: &Parameters) -> Result<(), Refusal>
         expressions.into_iter().filter_map(|member| parameters.get(member).and_then(Value::as_str)).collect();
     for member in ["ExpressionAttributeNames", "ExpressionAttributeValues"] {
         let Some(defined) = parameters.object(member)? else { continue };
-        let is_used = |name: &str| used.iter().any(|text| text.split([' ', ',']).any(|word| word == name));
+        let is_used = |name: &str| used.iter().any(|text| text.split([' ', ',', '(', ')']).any(|word| word == name));
         if let Some(idle) = defined.as_map().keys().find(|name| !is_used(name)) {
             let message = format!("Value provided in {member} unused in expressions: keys: {{{idle}}}");
             return Err(Refusal::validation(message));

@@ -139,7 +139,7 @@ impl Case {
         review_removal(&self.config, &self.principal, &self.snapshot, &self.cluster)
     }
 
-    fn resume(&self) -> Result<Permit, Reason> {
+    fn resume(&self) -> Result<Permit, Hold> {
         let permitted = Permitted { role_id: RoleId("AROAPERMITTED".to_owned()), grounds: "once".to_owned() };
         let repair = Repair {
             wanted: self.snapshot.clone(),
@@ -218,7 +218,7 @@ fn without_the_right_to_grant_privileges_only_the_view_policy_is_granted_whoever
     let view = snapshot("STANDARD", None, &[], &["AmazonEKSViewPolicy"]);
     let edit = snapshot("STANDARD", None, &[], &["AmazonEKSEditPolicy"]);
     assert_eq!(label(&decide(&denied, &view, &approver)), "permit");
-    assert_eq!(decide(&denied, &edit, &approver), Err(Refusal::Hold(Reason::GrantsRefused)));
+    assert_eq!(decide(&denied, &edit, &approver), Err(Refusal::Hold(Hold::GrantsRefused)));
     assert_eq!(label(&decide(&config(&[]), &edit, &approver)), "permit");
 }
 

@@ -76,7 +76,7 @@ fn by_hand(case: &Case) -> Option<String> {
         )
     };
     let deletion = sighting.entry.is_some().then(|| eks("delete-access-entry", entry()));
-    let creation = eks("create-access-entry", with_what_its_owner_set(entry(), &snapshot, &principal));
+    let creation = eks("create-access-entry", with_what_its_owner_set(entry(), &snapshot, principal));
     let associations = snapshot.access_policies.iter().map(|policy| {
         let mut members = entry();
         members.insert("policyArn".to_owned(), json!(policy.policy_arn));

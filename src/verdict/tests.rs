@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
 
 use super::*;
+use crate::fault::Fault;
 use crate::model::{Cluster, ClusterRef, EntryType, Region, RoleArn, RoleId};
 use crate::row::{Recorded, Row, SeenGood};
 use crate::sighting::Examined;
@@ -127,17 +128,17 @@ fn a_service_linked_role_is_told_to_be_stale_by_the_dates() {
     let principal = "arn:aws:iam::111122223333:role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForX";
     for (entry, is_stale) in [(0, true), (90_000, false)] {
         let verdict = judge(&sighting(principal, at(entry), at(90_000)), &home());
-        assert_eq!(verdict, Verdict::Undecided(Reason::ServiceLinkedRole { is_stale }));
+        assert_eq!(verdict, Verdict::Undecided(Doubt::ServiceLinkedRole { is_stale }));
     }
 }
 
 #[test]
 fn every_verdict_has_its_word_its_evidence_and_its_place_in_a_report() {
-    let unreadable = Reason::RoleUnreadable { because: String::new(), may_pass: true };
+    let unreadable = Doubt::RoleUnreadable(Fault::timed_out("GetRole", ""));
     let worst_first = [
         (Verdict::Missing, "missing", None, true),
         (Verdict::Stale(Evidence::Dates), "stale", Some("dates"), true),
-        (Verdict::Undecided(Reason::RecordContradictsDates), "undecided", None, true),
+        (Verdict::Undecided(Doubt::RecordContradictsDates), "undecided", None, true),
         (Verdict::Orphaned, "orphaned", None, false),
         (Verdict::Undecided(unreadable), "undecided", None, false),
         (Verdict::Fresh(Evidence::RoleId), "fresh", Some("roleId"), false),

@@ -113,7 +113,7 @@ fn work(
     start: Instant,
     latency: Duration,
     wanted: u32,
-    mut serves: impl FnMut(Instant) -> bool,
+    mut admits: impl FnMut(Instant) -> bool,
 ) -> (Instant, Vec<Instant>) {
     let mut limiter = Limiter::new();
     let (mut now, mut idle, mut served, mut attempts) = (start, WORKERS, 0, Vec::new());
@@ -131,7 +131,7 @@ fn work(
         } else if let Some(leaves) = leaves {
             (now, idle) = (leaves, idle - 1);
             attempts.push(now);
-            answers.push_back((now + latency, limiter.sent(now), serves(now)));
+            answers.push_back((now + latency, limiter.sent(now), admits(now)));
         }
     }
     (now, attempts)

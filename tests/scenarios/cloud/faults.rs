@@ -138,7 +138,7 @@ impl Cloud {
     }
 }
 
-/// A number from 0 to 1, by SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators").
+/// A number from 0 to 1, by `SplitMix64` (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators").
 fn random(state: &mut u64) -> f64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;

@@ -56,13 +56,16 @@ impl Authorities {
     /// # Errors
     /// A file that a variable names cannot be read, is damaged, or has no usable certificate.
     pub fn trust_store(&self) -> Result<TrustStore, UnusableBundle> {
-        let (variable, path, check): (_, _, fn(&str) -> Result<TrustStore, String>) = match self {
-            Self::Bundle(path) => ("AWS_CA_BUNDLE", path, usable),
+        let (variable, path, store) = match self {
+            Self::Bundle(path) => ("AWS_CA_BUNDLE", path, read(path).and_then(|pem| usable(&pem))),
             // The TLS library reads the file itself, and goes on without authorities if it cannot.
-            Self::Found(Some(path)) => ("SSL_CERT_FILE", path, |pem| complete(pem).map(|()| TrustStore::default())),
+            Self::Found(Some(path)) => {
+                let whole = read(path).and_then(|pem| complete(&pem));
+                ("SSL_CERT_FILE", path, whole.map(|()| TrustStore::default()))
+            }
             Self::Found(None) => return Ok(TrustStore::default()),
         };
-        read(path).and_then(|pem| check(&pem)).map_err(|why| UnusableBundle { variable, path: path.clone(), why })
+        store.map_err(|why| UnusableBundle { variable, path: path.clone(), why })
     }
 }
 

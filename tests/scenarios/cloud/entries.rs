@@ -285,7 +285,7 @@ impl World {
         }
     }
 
-    /// The entry of a principal as the habits show it.
+    /// The entry of a principal as the habits show it. [AWS-11] [AWS-15]
     fn read_late(&mut self, region: &str, cluster: &str, principal_arn: &str) -> Result<&Entry, Refusal> {
         self.with_entries(region, cluster)?;
         let (now, habits) = (self.now, self.habits.clone());
@@ -297,7 +297,7 @@ impl World {
         present.filter(|entry| !hidden(entry)).or(ghost).ok_or_else(|| Refusal::not_found(NO_ENTRY))
     }
 
-    /// The entry of a principal with its policies as reads of the policies show them.
+    /// The entry of a principal with its policies as reads of the policies show them. [AWS-11] [AWS-15]
     pub fn read_policies(&mut self, region: &str, cluster: &str, principal_arn: &str) -> Result<&Entry, Refusal> {
         let ec2_too = self.habits.ec2_entries_have_policies;
         let entry = if self.is_stale && self.with_entries(region, cluster)?.has_past(principal_arn) {

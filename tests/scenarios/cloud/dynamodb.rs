@@ -160,7 +160,7 @@ fn put_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> 
 }
 
 fn delete_item(table: &mut Table, now: OffsetDateTime, parameters: &Parameters) -> Result<Value, Refusal> {
-    parameters.allow(&[&WRITE[..], &["Key"]].concat())?;
+    parameters.allow(&[&WRITE[..], &["Key", "ExpressionAttributeNames"]].concat())?;
     let key = table.exact_key(member(parameters, "Key")?.as_map())?;
     check_condition(table, &key, parameters)?;
     if table.rows.contains_key(&key) {

@@ -113,20 +113,25 @@ class World:
 
 
 def _dynamodb() -> dict[str, list[dict]]:
-    """The four expressions that the function sends."""
+    """The expressions that the function sends."""
     table = {"TableName": TABLE}
     version = {":v": {"N": "1"}}
     condition = {"ConditionExpression": "version = :v", "ExpressionAttributeValues": version}
     update = {"UpdateExpression": "SET #name = :text, version = :next", "ExpressionAttributeNames": {"#name": "note"}}
     text = {"M": {"list": {"L": [{"BOOL": True}, {"NULL": True}, {"SS": ["x"]}]}}}
     values = {"ExpressionAttributeValues": {**version, ":text": text, ":next": {"N": "2"}}}
+    as_read = {
+        "ConditionExpression": "#version = :v AND attribute_not_exists(#leaseOwner)",
+        "ExpressionAttributeNames": {"#version": "version", "#leaseOwner": "leaseOwner"},
+        "ExpressionAttributeValues": version,
+    }
     principal = {":p": KEY["principalArn"]}
     query = {"KeyConditionExpression": "principalArn = :p", "ExpressionAttributeValues": principal}
     read = {"ConsistentRead": True, "ExclusiveStartKey": KEY}
     return {
         "GetItem": [{**table, "Key": KEY, "ConsistentRead": True}],
         "PutItem": [{**table, "Item": {**KEY, "version": {"N": "2"}}, **condition}],
-        "DeleteItem": [{**table, "Key": KEY, **condition}],
+        "DeleteItem": [{**table, "Key": KEY, **as_read}],
         "UpdateItem": [{**table, "Key": KEY, **condition, **update, **values}],
         "Query": [{**table, **query, **read}],
         "Scan": [{**table, **read}],

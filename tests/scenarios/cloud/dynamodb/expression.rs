@@ -1,67 +1,59 @@
-//! The expressions that the product sends: a row that is not there yet, the version that was read, a row that is still as it
-//! was read, the rows of a principal, and an update of one attribute. Any other is refused; that DynamoDB itself takes
-//! these, the deployed tests show.
+//! The expressions that the product sends: conditions of equal and of absent attributes, the rows of a principal, and an
+//! update of one attribute. Any other is refused; that DynamoDB itself takes these, the deployed tests show.
 
 use serde_json::Value;
 
 use super::{Item, Parameters, Refusal};
 
-const IS_NEW: &str = "attribute_not_exists(principalArn)";
-const IS_OF_VERSION: &str = "version = :v";
 const IS_OF_PRINCIPAL: &str = "principalArn = :p";
 const SET_ONE: &str = "SET #name = :text, version = :next";
 
-/// A condition with its values.
+/// A condition with its names and values: all of these hold.
 #[derive(Debug, Clone)]
-pub(super) enum Condition {
-    /// There is no such row.
-    IsNew,
-    /// An attribute of the row has this value.
-    Equals(&'static str, Value),
-    /// Each of these attributes has this value, or is not there: what `forget` asks of a row that it read.
-    AsRead(Vec<(String, Option<Value>)>),
+pub(super) struct Condition(Vec<Term>);
+
+#[derive(Debug, Clone)]
+enum Term {
+    /// `attribute_not_exists(name)`
+    Lacks(String),
+    /// `name = :value`
+    Equals(String, Value),
 }
 
 impl Condition {
     /// The condition of a write, where it has one.
     pub(super) fn of_write(parameters: &Parameters) -> Result<Option<Self>, Refusal> {
-        match parameters.optional_text("ConditionExpression")? {
-            None => Ok(None),
-            Some(IS_NEW) => Ok(Some(Self::IsNew)),
-            Some(IS_OF_VERSION) => Ok(Some(Self::Equals("version", value(parameters, ":v")?))),
-            Some(other) => Self::as_read(parameters, other).map(Some),
-        }
-    }
-
-    /// `#a = :a AND attribute_not_exists(#b) AND …`
-    fn as_read(parameters: &Parameters, text: &str) -> Result<Self, Refusal> {
-        let names = parameters.text_map("ExpressionAttributeNames")?.unwrap_or_default();
-        let name = |word: &str| names.get(word).cloned().ok_or_else(|| undefined("name", word));
-        let parts = text.split(" AND ").map(|part| {
-            if let Some(absent) = part.strip_prefix("attribute_not_exists(").and_then(|rest| rest.strip_suffix(')')) {
-                return Ok((name(absent)?, None));
-            }
-            let (left, right) = part.split_once(" = ").ok_or_else(|| unknown(text))?;
-            Ok((name(left)?, Some(value(parameters, right)?)))
-        });
-        parts.collect::<Result<_, _>>().map(Self::AsRead)
+        parameters.optional_text("ConditionExpression")?.map(|text| Self::parse(text, parameters)).transpose()
     }
 
     /// The condition on the key that a query has.
     pub(super) fn of_query(parameters: &Parameters) -> Result<Self, Refusal> {
         match parameters.text("KeyConditionExpression")? {
-            IS_OF_PRINCIPAL => Ok(Self::Equals("principalArn", value(parameters, ":p")?)),
+            IS_OF_PRINCIPAL => Self::parse(IS_OF_PRINCIPAL, parameters),
             other => Err(unknown(other)),
         }
     }
 
+    fn parse(text: &str, parameters: &Parameters) -> Result<Self, Refusal> {
+        let term = |term: &str| {
+            let lacks = term.strip_prefix("attribute_not_exists(").and_then(|rest| rest.strip_suffix(')'));
+            match (lacks, term.split_once(" = ")) {
+                (Some(of), _) => Ok(Term::Lacks(name(parameters, of)?)),
+                (None, Some((of, is))) if is.starts_with(':') => {
+                    Ok(Term::Equals(name(parameters, of)?, value(parameters, is)?))
+                }
+                _ => Err(unknown(text)),
+            }
+        };
+        text.split(" AND ").map(term).collect::<Result<_, _>>().map(Self)
+    }
+
     /// Whether it holds for a row; for one that does not exist, an empty item.
     pub(super) fn holds(&self, row: &Item) -> bool {
-        match self {
-            Self::IsNew => !row.contains_key("principalArn"),
-            Self::Equals(attribute, value) => row.get(*attribute) == Some(value),
-            Self::AsRead(attributes) => attributes.iter().all(|(name, value)| row.get(name) == value.as_ref()),
-        }
+        self.0.iter().all(|term| match term {
+            Term::Lacks(name) => !row.contains_key(name),
+            Term::Equals(name, value) => row.get(name) == Some(value),
+        })
     }
 }
 
@@ -69,9 +61,7 @@ impl Condition {
 pub(super) fn update(parameters: &Parameters, item: &mut Item) -> Result<(), Refusal> {
     match parameters.text("UpdateExpression")? {
         SET_ONE => {
-            let names = parameters.text_map("ExpressionAttributeNames")?.unwrap_or_default();
-            let name = names.get("#name").ok_or_else(|| undefined("name", "#name"))?;
-            item.insert(name.clone(), value(parameters, ":text")?);
+            item.insert(name(parameters, "#name")?, value(parameters, ":text")?);
             item.insert("version".to_owned(), value(parameters, ":next")?);
             Ok(())
         }
@@ -93,6 +83,15 @@ pub(super) fn check_placeholders(parameters: &Parameters) -> Result<(), Refusal>
         }
     }
     Ok(())
+}
+
+/// The name of an attribute: spelt out in letters, or by its placeholder.
+fn name(parameters: &Parameters, text: &str) -> Result<String, Refusal> {
+    if text.starts_with('#') {
+        let names = parameters.text_map("ExpressionAttributeNames")?.unwrap_or_default();
+        return names.get(text).cloned().ok_or_else(|| undefined("name", text));
+    }
+    if ["principalArn", "version"].contains(&text) { Ok(text.to_owned()) } else { Err(unknown(text)) }
 }
 
 fn value(parameters: &Parameters, placeholder: &str) -> Result<Value, Refusal> {

@@ -53,6 +53,14 @@ struct Decision<'a> {
 impl Decision<'_> {
     fn step(&self, world: &World) -> Step {
         let entry = world.entry.as_ref();
+        // Whatever else changed: what the rehearsal created must go.
+        match (&self.attempt.rehearsal, &world.cluster) {
+            (Rehearsal::Made(made), Some(_)) => return self.rehearsal_made(made, entry),
+            // The row may hold policies that our creation lacked.
+            (Rehearsal::Withdrawn, _) if self.repair.is_of_ours() => return Step::End(Ending::OursDeletedByOwner),
+            (Rehearsal::Withdrawn, _) => return Step::End(Ending::DeletedByOwner),
+            _ => {}
+        }
         let cluster = match &world.cluster {
             Some(cluster) if cluster.created_at == self.repair.cluster_created_at => cluster,
             _ if self.repair.holds_more() => return self.in_another_cluster(entry),
@@ -60,6 +68,10 @@ impl Decision<'_> {
         };
         if let Some(reason) = self.untouchable(cluster, entry) {
             return Step::End(self.held(reason, entry));
+        }
+        // Whatever became of the role.
+        if entry.is_some_and(|entry| self.is_of_other(entry)) && !self.attempt.associated.is_empty() {
+            return Step::TakeBack;
         }
         let role = match &world.role {
             RoleState::Present(role) => role,
@@ -126,13 +138,6 @@ impl Decision<'_> {
     }
 
     fn before_the_deletion(&self, cluster: &Cluster, role: &Role, entry: Option<&Examined>) -> Step {
-        match &self.attempt.rehearsal {
-            // The row may hold policies that our creation lacked.
-            Rehearsal::Withdrawn if self.repair.is_of_ours() => return Step::End(Ending::OursDeletedByOwner),
-            Rehearsal::Withdrawn => return Step::End(Ending::DeletedByOwner),
-            Rehearsal::Made(made) => return self.rehearsal_made(made, entry),
-            Rehearsal::NotYet | Rehearsal::Passed => {}
-        }
         let Some(entry) = entry else {
             return match (self.repair.is_of_ours(), self.may_be_late()) {
                 (true, true) => Step::Wait(Cause::LateRead),
@@ -179,9 +184,6 @@ impl Decision<'_> {
     }
 
     fn replaced_before_the_deletion(&self, entry: &Examined) -> Step {
-        if !self.attempt.associated.is_empty() {
-            return Step::TakeBack;
-        }
         if self.repair.is_of_ours() {
             return Step::End(self.replaced(entry));
         }
@@ -213,8 +215,7 @@ impl Decision<'_> {
             return Step::Wait(Cause::LateRead);
         }
         if !self.is_ours(entry) {
-            let is_clean = self.attempt.associated.is_empty();
-            return if is_clean { Step::End(self.replaced(entry)) } else { Step::TakeBack };
+            return Step::End(self.replaced(entry));
         }
         match (self.is_permitted(role), is_older(&entry.entry, role.created_at)) {
             // The role was recreated once more: delete this entry next, if the new ID is permitted.
@@ -284,6 +285,12 @@ impl Decision<'_> {
     /// Another party's entry stands: is everything in it that the row keeps?
     fn replaced(&self, entry: &Examined) -> Ending {
         Ending::ReplacedByOther(entry.snapshot().missing_of(&self.repair.wanted))
+    }
+
+    /// Whether this is neither the entry of the row nor one that this repair created.
+    fn is_of_other(&self, entry: &Examined) -> bool {
+        let is_known = entry.entry.arn == self.repair.target.arn() || self.attempt.withdrawn.contains(&entry.entry.arn);
+        !is_known && !self.is_ours(entry)
     }
 
     fn is_permitted(&self, role: &Role) -> bool {

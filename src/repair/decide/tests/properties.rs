@@ -86,8 +86,12 @@ impl Case<'_> {
         let changes = !matches!(self.step, Step::Wait(_) | Step::WaitForAge(_) | Step::Withdraw(_) | Step::End(_));
         rule(!changes || self.is_same_cluster(), "nothing is changed in another cluster")?;
         rule(!changes || !self.has_ignore_tag(), "nothing is changed under the ignore tag")?;
-        let deletes_ours = matches!(self.step, Step::Withdraw(_)) && self.is_same_cluster();
-        rule(!deletes_ours || !self.has_ignore_tag(), "nothing is withdrawn under the ignore tag")
+        let is_rehearsed = matches!(self.attempt.rehearsal, Rehearsal::Made(_));
+        let withdraws = matches!(self.step, Step::Withdraw(_)) && self.is_same_cluster() && !is_rehearsed;
+        rule(
+            !withdraws || !self.has_ignore_tag(),
+            "under the ignore tag nothing is withdrawn but what a rehearsal made",
+        )
     }
 
     fn may_create(&self) -> Rule {

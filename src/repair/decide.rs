@@ -61,16 +61,18 @@ impl Decision<'_> {
             (Rehearsal::Withdrawn, _) => return Step::End(Ending::DeletedByOwner),
             _ => {}
         }
+        let is_of_other = world.cluster.is_some() && entry.is_some_and(|entry| self.is_of_other(entry));
+        let must_take_back = is_of_other && !self.attempt.associated.is_empty();
         let cluster = match &world.cluster {
             Some(cluster) if cluster.created_at == self.repair.cluster_created_at => cluster,
+            _ if must_take_back => return Step::TakeBack,
             _ if self.repair.holds_more() => return self.in_another_cluster(entry),
             _ => return Step::End(Ending::JudgeAnew),
         };
         if let Some(reason) = self.untouchable(cluster, entry) {
             return Step::End(self.held(reason, entry));
         }
-        // Whatever became of the role.
-        if entry.is_some_and(|entry| self.is_of_other(entry)) && !self.attempt.associated.is_empty() {
+        if must_take_back {
             return Step::TakeBack;
         }
         let role = match &world.role {
@@ -82,6 +84,11 @@ impl Decision<'_> {
         match (&self.repair.phase, entry) {
             (Phase::Opened, entry) => self.before_the_deletion(cluster, role, entry),
             (Phase::Created { at, .. }, None) => self.creation_is_gone(cluster, role, *at),
+            // Marked by this invocation and not carried out: the owner was first.
+            (Phase::DeletionSent { .. }, None) if self.attempt.deletion == Deletion::NotSent => {
+                let is_of_ours = self.repair.is_of_ours();
+                Step::End(if is_of_ours { Ending::OursDeletedByOwner } else { Ending::DeletedByOwner })
+            }
             (Phase::DeletionSent { .. } | Phase::CreationSent { .. }, None) if self.is_permitted(role) => Step::Create,
             (Phase::DeletionSent { .. } | Phase::CreationSent { .. }, None) => self.permit_anew(cluster, role, None),
             (_, Some(entry)) => self.after_the_deletion(cluster, role, entry),

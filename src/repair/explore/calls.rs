@@ -7,7 +7,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::defects::Defect;
-use super::world::{By, Content, Deviation, Entry, Truth, What, shown_cluster};
+use super::world::{By, Content, Deviation, Entry, Truth, What, Will, shown_cluster};
 use crate::aws::fault::{Fault, FaultKind};
 use crate::guardrail::{Association, Permit};
 use crate::model::{AccessEntry, AccessPolicy, Cluster, EntryType, RoleState, Snapshot};
@@ -43,7 +43,6 @@ pub(super) struct Sim<'a> {
     is_unseen: Cell<bool>,
     /// The same of the list of policies.
     is_unlisted: Cell<bool>,
-    is_created: Cell<bool>,
 }
 
 /// How a call goes on.
@@ -75,7 +74,6 @@ impl<'a> Sim<'a> {
             made: RefCell::default(),
             is_unseen: Cell::default(),
             is_unlisted: Cell::default(),
-            is_created: Cell::default(),
         }
     }
 
@@ -134,6 +132,9 @@ impl<'a> Sim<'a> {
         }
         let is_unclear = goes != Goes::Well && matches!(name, "DeleteAccessEntry" | "CreateAccessEntry");
         self.truth.borrow_mut().is_unclear |= is_unclear;
+        if name == "DeleteAccessEntry" {
+            Self::except(&self.is_unseen, &mut self.truth.borrow_mut());
+        }
         if goes == Goes::NotArrived {
             return Err(FaultKind::TimedOut);
         }
@@ -141,6 +142,10 @@ impl<'a> Sim<'a> {
         let is_told = goes == Goes::Well;
         let mut truth = self.truth.borrow_mut();
         truth.is_unclear |= !is_told && truth.is_marked();
+        // In a later cluster nobody can tell an entry like the row from its owner's.
+        if !is_told && name == "CreateAccessEntry" && truth.is_in_later_cluster() {
+            truth.will = Will::Excepted;
+        }
         drop(truth);
         match goes {
             Goes::CutAfter => std::future::pending().await,
@@ -152,7 +157,7 @@ impl<'a> Sim<'a> {
     /// What nobody could have seen is nobody's loss.
     fn except(is_unseen: &Cell<bool>, truth: &mut Truth) {
         if is_unseen.get() {
-            truth.will = super::world::Will::Excepted;
+            truth.will = Will::Excepted;
         }
     }
 
@@ -201,7 +206,8 @@ impl Calls for Sim<'_> {
     }
 
     async fn role(&self) -> RoleState {
-        let is_not_read = self.is_created.get() && self.defect == Some(Defect::RoleIsNotReadAfterTheCreation);
+        let is_not_read =
+            self.defect == Some(Defect::RoleIsNotReadAfterTheCreation) && self.truth.borrow().is_created();
         let read = |truth: &Truth, is_late: bool| {
             if is_late { truth.role.late(truth.now).copied() } else { Some(truth.role.is) }
         };
@@ -222,7 +228,6 @@ impl Calls for Sim<'_> {
             truth.entry.is.clone().ok_or(FaultKind::NotFound)
         });
         let created = created.await.map_err(fault)?;
-        self.is_created.set(true);
         Ok(created.shown().entry)
     }
 
@@ -231,7 +236,6 @@ impl Calls for Sim<'_> {
             if truth.entry.is.is_none() {
                 return Err(FaultKind::NotFound);
             }
-            Self::except(&self.is_unseen, truth);
             truth.set_entry(None);
             Ok(())
         });
@@ -256,12 +260,16 @@ impl Calls for Sim<'_> {
     async fn disassociate(&self, association: &Association) -> Result<(), Fault> {
         let policy = name(association.policy_arn());
         let taken = self.change("DisassociateAccessPolicy", |truth| {
+            // Nobody can tell whether another party gave its new entry the same policy: the archive has it.
+            if matches!(&truth.will, Will::Is(content) if content.policies.contains(policy)) {
+                truth.will = Will::Excepted;
+            }
             truth.change(|content| content.policies.retain(|there| *there != policy));
             Ok(())
         });
         // A person is told to look.
         let is_told = |kind| {
-            self.truth.borrow_mut().will = super::world::Will::Excepted;
+            self.truth.borrow_mut().will = Will::Excepted;
             fault(kind)
         };
         taken.await.map_err(is_told)
@@ -272,7 +280,11 @@ impl Calls for Sim<'_> {
         if is_creation && self.defect == Some(Defect::CreationIsNotMarked) {
             return Ok(());
         }
-        let next = Row { version: row.version + 1, ..row.clone() };
+        // As the ledger does: no number of a row that was deleted comes again.
+        let next = Row {
+            version: if row.version == 0 { self.truth.borrow_mut().first_version() } else { row.version + 1 },
+            ..row.clone()
+        };
         self.put(row.version, Some(next.clone()), "PutItem").await?;
         *row = next;
         Ok(())

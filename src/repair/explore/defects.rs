@@ -40,6 +40,12 @@ impl Defect {
 }
 
 impl Truth {
+    /// Whether the row says that EKS confirmed the creation.
+    pub(super) fn is_created(&self) -> bool {
+        let phase = self.row.as_ref().and_then(|row| row.repair()).map(|repair| &repair.phase);
+        matches!(phase, Some(Phase::Created { .. }))
+    }
+
     /// The role that the open row permits, as if nobody had taken its name since.
     pub(super) fn permitted_role(&self) -> Result<Option<RoleIs>, Fault> {
         let permitted = self.row.as_ref().and_then(|row| row.repair()).map(|repair| repair.permitted.role_id.clone());

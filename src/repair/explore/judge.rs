@@ -23,7 +23,7 @@ pub(super) fn at_rest(truth: &Truth, report: &str) -> Option<&'static str> {
     let entry = truth.entry.is.as_ref();
     let is_held = report.starts_with("held") || report.starts_with("none recordContradictsDates");
     let is_of_role = |bound: N| truth.role.is.is_some_and(|role| role.n == bound);
-    if entry.is_some_and(|entry| entry.by == By::Us && entry.is_bound_to_stranger && is_of_role(entry.bound)) {
+    if entry.is_some_and(|entry| entry.by != By::Other && entry.is_bound_to_stranger && is_of_role(entry.bound)) {
         return Some("a stranger is let in");
     }
     if report.starts_with("deferred") || report.starts_with("failed") {
@@ -40,9 +40,16 @@ pub(super) fn at_rest(truth: &Truth, report: &str) -> Option<&'static str> {
         (Will::Is(content), Some(entry)) if !content.has_all_of(&entry.content) => {
             Some("the entry has more than its owner wants")
         }
+        (Will::Is(_), Some(entry)) if entry.by == By::Us && !is_held && !is_open(truth) => {
+            Some("our own creation is left without what its owner wants")
+        }
         (Will::Is(_), _) if is_open_or_archived(truth) => None,
         (Will::Is(_), _) => Some("the entry is not as its owner wants it, and nobody is asked"),
     }
+}
+
+fn is_open(truth: &Truth) -> bool {
+    truth.row.as_ref().is_some_and(|row| row.repair().is_some())
 }
 
 fn is_open_or_archived(truth: &Truth) -> bool {

@@ -92,9 +92,6 @@ impl Search {
             _ => None,
         };
         let problem = judge::at_any_time(&state.truth);
-        if problem.is_some() && std::env::var_os("SHOW").is_some() {
-            eprintln!("{how} {:#?}", state.truth);
-        }
         self.nodes.push(Node { parent, how, next: None, at_rest, problem });
         self.due[level].push_back((at, state));
         at

@@ -231,6 +231,17 @@ impl Truth {
         matches!(phase, Some(Phase::DeletionSent { .. } | Phase::CreationSent { .. }))
     }
 
+    /// The version of a new row: greater than that of any row before.
+    pub(super) fn first_version(&mut self) -> u64 {
+        u64::from(self.number().0) * 1_000
+    }
+
+    /// Whether the row is about an earlier cluster of the name.
+    pub(super) fn is_in_later_cluster(&self) -> bool {
+        let repair = self.row.as_ref().and_then(|row| row.repair());
+        repair.is_some_and(|repair| repair.cluster_created_at != fixture::born(self.cluster.is.0))
+    }
+
     /// An invocation ends with a row that says that something may have been sent: whoever continues cannot tell what came
     /// of it, nor that the owner deleted the entry.
     pub(super) fn leave(&mut self) {
@@ -260,8 +271,11 @@ impl Truth {
 
     fn wish(&mut self, change: impl Fn(&mut Content)) {
         self.change(&change);
-        if self.entry.is.is_none() {
-            return;
+        // Whoever changes an entry makes it theirs.
+        match &mut self.entry.is {
+            Some(entry) if entry.by == By::Us => entry.by = By::Owner,
+            Some(_) => {}
+            None => return,
         }
         match &mut self.will {
             Will::Is(content) => change(content),
@@ -283,9 +297,11 @@ impl Truth {
             Act::OwnerChanges => self.wish(|content| content.groups.extend(["more"])),
             Act::OwnerAddsAPolicy => self.wish(|content| content.policies.extend(["C"])),
             Act::OwnerDeletes => {
-                if self.entry.is.is_some() {
-                    // Nobody can tell this deletion from ours, of which nobody knows whether it arrived.
-                    self.will = if self.is_unclear { Will::Excepted } else { Will::Gone };
+                if let Some(entry) = &self.entry.is {
+                    // Nobody can tell this deletion from ours, of which nobody knows whether it arrived; nor that an
+                    // entry came and went after it.
+                    let is_unseen = self.is_unclear || (entry.by == By::Other && self.is_marked());
+                    self.will = if is_unseen { Will::Excepted } else { Will::Gone };
                 }
                 self.set_entry(None);
             }

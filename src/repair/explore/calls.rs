@@ -139,14 +139,9 @@ impl<'a> Sim<'a> {
             return Err(FaultKind::TimedOut);
         }
         let result = make(&mut self.truth.borrow_mut());
-        let is_told = goes == Goes::Well;
-        let mut truth = self.truth.borrow_mut();
-        truth.is_unclear |= !is_told && truth.is_marked();
-        // In a later cluster nobody can tell an entry like the row from its owner's.
-        if !is_told && name == "CreateAccessEntry" && truth.is_in_later_cluster() {
-            truth.will = Will::Excepted;
+        if goes != Goes::Well {
+            self.truth.borrow_mut().left_untold(name == "CreateAccessEntry");
         }
-        drop(truth);
         match goes {
             Goes::CutAfter => std::future::pending().await,
             Goes::ReplyLost => Err(FaultKind::TimedOut),
@@ -161,6 +156,7 @@ impl<'a> Sim<'a> {
         }
     }
 
+    #[expect(clippy::option_option, reason = "no late answer, or one that shows no entry")]
     fn entry_of(truth: &Truth, is_late: bool) -> Option<Option<Entry>> {
         if is_late { truth.entry.late(truth.now).cloned() } else { Some(truth.entry.is.clone()) }
     }
@@ -211,7 +207,8 @@ impl Calls for Sim<'_> {
         let read = |truth: &Truth, is_late: bool| {
             if is_late { truth.role.late(truth.now).copied() } else { Some(truth.role.is) }
         };
-        let role = if is_not_read { self.truth.borrow().permitted_role() } else { self.read("GetRole", read).await };
+        let role =
+            if is_not_read { Ok(self.truth.borrow().permitted_role()) } else { self.read("GetRole", read).await };
         match role {
             Ok(Some(role)) => RoleState::Present(role.shown()),
             Ok(None) => RoleState::Absent,

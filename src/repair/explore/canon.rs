@@ -78,8 +78,8 @@ fn hash(text: &str, now: i64) -> u128 {
     let mut from = 0;
     for it in &found {
         let value = match it.kind {
-            Kind::Number => numbers.binary_search(&it.value).map_or(-1, usize::cast_signed_i64),
-            Kind::Version => versions.binary_search(&it.value).map_or(-1, usize::cast_signed_i64),
+            Kind::Number => numbers.binary_search(&it.value).map_or(-1, place),
+            Kind::Version => versions.binary_search(&it.value).map_or(-1, place),
             Kind::Moment => ((now + 86_400 - it.value) / PAUSE).min(LONG_AGO),
             Kind::Constant => 0,
         };
@@ -96,14 +96,8 @@ fn hash(text: &str, now: i64) -> u128 {
     high << 64 | low
 }
 
-trait CastSigned {
-    fn cast_signed_i64(self) -> i64;
-}
-
-impl CastSigned for usize {
-    fn cast_signed_i64(self) -> i64 {
-        i64::try_from(self).unwrap_or(i64::MAX)
-    }
+fn place(place: usize) -> i64 {
+    i64::try_from(place).unwrap_or(i64::MAX)
 }
 
 fn find(text: &str) -> Vec<Found> {

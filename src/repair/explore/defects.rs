@@ -1,7 +1,6 @@
 //! Defects that an earlier version had. The exploration is run with each to show that it finds them.
 
 use super::world::{RoleIs, Truth};
-use crate::aws::fault::Fault;
 use crate::repair::perform::Work;
 use crate::repair::step::Origin;
 use crate::row::Phase;
@@ -47,9 +46,9 @@ impl Truth {
     }
 
     /// The role that the open row permits, as if nobody had taken its name since.
-    pub(super) fn permitted_role(&self) -> Result<Option<RoleIs>, Fault> {
+    pub(super) fn permitted_role(&self) -> Option<RoleIs> {
         let permitted = self.row.as_ref().and_then(|row| row.repair()).map(|repair| repair.permitted.role_id.clone());
         let n = permitted.and_then(|id| id.0.strip_prefix('R').and_then(|n| n.parse().ok()));
-        Ok(n.map(|n| RoleIs { n: super::world::N(n), is_stranger: false }))
+        n.map(|n| RoleIs { n: super::world::N(n), is_stranger: false })
     }
 }

@@ -86,7 +86,7 @@ impl Search {
         let at = self.nodes.len();
         self.known.insert(name, at);
         let at_rest = match &state.invocations[0] {
-            Invocation::Ended(report) if state.invocations.iter().skip(1).all(is_out) => {
+            Invocation::Ended(report) if state.invocations.iter().all(Invocation::is_over) => {
                 Some((canon::name_of_world(&state.truth), judge::at_rest(&state.truth, report)))
             }
             _ => None,
@@ -109,10 +109,7 @@ impl Search {
             }
         }
         let mut next = None;
-        for who in 0..invocations.len() {
-            if invocations[who].is_over() {
-                continue;
-            }
+        for (who, _) in invocations.iter().enumerate().filter(|(_, invocation)| !invocation.is_over()) {
             let place = self.step(at, state, who, &[], level);
             next = next.or(Some(place));
         }
@@ -212,10 +209,6 @@ impl Search {
         history.reverse();
         history
     }
-}
-
-fn is_out(invocation: &Invocation) -> bool {
-    invocation.is_over()
 }
 
 fn say(deviation: Deviation, made: &[Made]) -> String {

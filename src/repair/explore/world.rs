@@ -242,6 +242,15 @@ impl Truth {
         repair.is_some_and(|repair| repair.cluster_created_at != fixture::born(self.cluster.is.0))
     }
 
+    /// A change took effect, and nobody was told.
+    pub(super) fn left_untold(&mut self, is_creation: bool) {
+        self.is_unclear |= self.is_marked();
+        // In a later cluster nobody can tell an entry like the row from its owner's.
+        if is_creation && self.is_in_later_cluster() {
+            self.will = Will::Excepted;
+        }
+    }
+
     /// An invocation ends with a row that says that something may have been sent: whoever continues cannot tell what came
     /// of it, nor that the owner deleted the entry.
     pub(super) fn leave(&mut self) {

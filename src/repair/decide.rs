@@ -335,4 +335,4 @@ impl Decision<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -167,9 +167,9 @@ fn names(wanted: &Snapshot) -> Content {
     Content { groups: wanted.kubernetes_groups.iter().map(group).collect(), policies: std::iter::empty().collect() }
 }
 
-/// The policy's name, of the two that there are.
+/// The policy's name, of those that there are.
 fn name(arn: &str) -> &'static str {
-    if arn.ends_with("/C") { "C" } else { "A" }
+    ["B", "C"].into_iter().find(|name| arn.ends_with(name)).unwrap_or("A")
 }
 
 impl Calls for Sim<'_> {

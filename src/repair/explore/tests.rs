@@ -1,7 +1,13 @@
 //! The searches that `cargo test` and `make explore` run.
 
+use super::canon;
 use super::defects::Defect;
+use super::invocation::Invocation;
 use super::search::{Depth, Found, search};
+use super::world::{By, Content, Entry, N, RoleIs, Truth};
+use crate::repair::decide::tests::worlds::{PERMITTED, rows};
+use crate::repair::fixture;
+use crate::row::{Phase, Row, State};
 
 /// One invocation, and how many deviations `cargo test` gives it.
 const ALONE: Depth = Depth { deviations: 2, invocations: 1 };
@@ -40,6 +46,60 @@ fn no_two_deviations_break_what_one_invocation_promises() {
 #[test]
 fn no_deviation_breaks_what_two_invocations_promise() {
     holds(TOGETHER);
+}
+
+/// More steps than any path without deviations takes until nothing happens any more.
+const STEPS: usize = 200;
+
+/// Runs one invocation after another until one leaves the world as it found it.
+fn comes_to_rest(mut truth: Truth) -> bool {
+    let (mut invocation, mut last) = (Invocation::Idle, None);
+    for _ in 0..STEPS {
+        if invocation.is_over() {
+            let world = Some(canon::name_of_world(&truth));
+            if last == world {
+                return true;
+            }
+            last = world;
+            (truth, invocation) = Invocation::next_run(&truth);
+        }
+        let stepped = invocation.step(&truth, "A", &[], None, None);
+        (truth, invocation) = (stepped.truth, stepped.invocation);
+    }
+    false
+}
+
+#[test]
+fn from_every_row_and_world_a_path_without_deviations_comes_to_rest() {
+    let whole = Content::of(&["viewers"], &["A", "B"]);
+    let bare = Content::of(&["viewers"], &[]);
+    let entry = |n, by, content: &Content| {
+        Some(Entry { n: N(n), bound: N(1), is_bound_to_stranger: false, by, content: content.clone() })
+    };
+    let entries = [
+        None,
+        entry(1, By::Owner, &whole),
+        entry(1, By::Owner, &bare),
+        entry(5, By::Us, &whole),
+        entry(5, By::Us, &bare),
+        entry(6, By::Other, &whole),
+        entry(6, By::Other, &Content::of(&[], &[])),
+    ];
+    let role = |n, is_stranger| Some(RoleIs { n: N(n), is_stranger });
+    for repair in rows() {
+        let state = State::Repairing(Box::new(repair));
+        let row = Row::new(&fixture::principal(), &fixture::at(), 1, state);
+        // An entry that EKS confirmed cannot have come while the one before still stood.
+        let is_created = row.repair().is_some_and(|repair| matches!(repair.phase, Phase::Created { .. }));
+        for entry in entries.iter().filter(|entry| !is_created || entry.as_ref().is_none_or(|entry| entry.n != N(1))) {
+            for role in [None, role(PERMITTED, false), role(7, false), role(8, true)] {
+                for cluster in [N(0), N(20)] {
+                    let truth = Truth::of(entry.clone(), role, cluster, row.clone());
+                    assert!(comes_to_rest(truth.clone()), "{truth:#?}");
+                }
+            }
+        }
+    }
 }
 
 /// `make explore` names the depths: `EXPLORE=deviations×invocations,…`.

@@ -208,6 +208,12 @@ impl Truth {
         }
     }
 
+    /// Any world, with a row that an invocation before left.
+    pub(super) fn of(entry: Option<Entry>, role: Option<RoleIs>, cluster: N, row: Row) -> Self {
+        let (entry, role, cluster) = (Changing::new(entry), Changing::new(role), Changing::new(cluster));
+        Self { entry, role, cluster, row: Some(row), will: Will::Excepted, next: 30, ..Self::new() }
+    }
+
     pub(super) fn number(&mut self) -> N {
         self.next += 1;
         N(self.next)

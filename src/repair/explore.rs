@@ -2,7 +2,8 @@
 //!
 //! What is real: the decision, every step with its calls, the endings, the verdict, the guardrails, the row and how it is
 //! opened, continued and recorded. What is small: one principal, one cluster, one policy; one or two invocations; clocks
-//! that jump. Not explored: restores, removals, refusals for good, and the exclusions of leases by time.
+//! that jump. Not explored: restores, removals, refusals for good, an invocation whose lease ends while it works, a row that
+//! is read late (reads of the ledger are consistent), and two reads of one turn in another order.
 //!
 //! A step runs from its start with a script that says which of its calls deviates and how ([`world::Deviation`]): cut before
 //! or after, reply lost, not sent, a late answer, somebody else acts first, another invocation takes its step in between.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cloud::{Action, Phase, World};
-use crate::stage::{CLUSTER, REGION, Stage, outcome, viewer};
+use crate::stage::{CLUSTER, LEDGER, REGION, Stage, outcome, viewer};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/role";
 
@@ -89,4 +89,21 @@ async fn what_its_owner_changes_on_a_creation_that_must_go_is_in_the_next_one() 
     let groups = stage.cloud.entry(REGION, CLUSTER, ROLE).unwrap().groups;
     assert!(groups.contains(&"by-hand".to_owned()), "{groups:?}, {report:#?}");
     assert!(stage.admits("role"));
+}
+
+/// Whoever read a row, and writes after it was deleted and another opened, must not write over that one: its versions are
+/// others.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_was_deleted_never_lends_its_versions_to_the_next_one() {
+    let stage = Stage::set().with("HOLD", "none");
+    let mut role = stage.role_with("role", viewer()).await;
+    let mut versions = Vec::new();
+    for _ in 0..2 {
+        role = stage.recreate("role").await;
+        stage.deliver(stage.created(&role)).await.unwrap();
+        versions.push(stage.row(&role).unwrap()["version"].as_u64().unwrap());
+        stage.cloud.delete_row(LEDGER, &role.arn, &format!("{REGION}#{CLUSTER}"));
+    }
+    // A repair writes its row fewer times than that.
+    assert!(versions[0].abs_diff(versions[1]) > 100, "{versions:?}");
 }

@@ -1,10 +1,15 @@
 //! What must be true of the world, whoever works on it. Knows nothing of the code: it sees the entry with the role that it is
 //! bound to, the row, what its owner last wanted, and what the last invocation reported.
 //!
-//! Five gaps are EKS's own and excepted: what an owner changes in the turn of the deletion; an association of the rehearsal
-//! that meets another entry; a rehearsed creation that meets a deletion by the owner, which is held; a role that is taken
-//! between its last read and the creation, whose entry stands until it is withdrawn; and an owner's deletion while nobody
-//! knows whether ours, or our creation, arrived. A change that a late answer does not show counts as made after it.
+//! Five gaps are EKS's own and excepted (`Will::Excepted` in the world):
+//! 1. What an owner changes in the turn of a deletion, or what the look before it does not show since its answer was late.
+//! 2. An association of the rehearsal that meets another entry than the list before it, and one that meets another party's
+//!    entry if the invocation is cut before it takes it back, or if nobody can tell whose it is. A person is asked to look.
+//! 3. A rehearsed creation that meets a deletion by the owner, if the invocation is cut: it stands and is held.
+//! 4. A role that is taken between its last read and the creation: the entry stands until it is withdrawn.
+//! 5. A deletion by the owner while the row says that ours, or our creation, may have been sent and nobody was told what came
+//!    of it; an entry that another party creates and its owner deletes between two looks; and a creation of which nobody
+//!    was told in a later cluster of the name.
 
 use super::world::{By, Content, N, Truth, Will};
 use crate::model::Snapshot;

@@ -1,7 +1,8 @@
 //! Every history of a small world: the repair's own loop over an AWS in memory, searched breadth first.
 //!
 //! What is real: the decision, every step with its calls, the endings, the verdict, the guardrails, the row and how it is
-//! opened, continued and recorded. What is small: one principal, one cluster, one policy; one or two invocations; clocks
+//! opened, continued and recorded. A copy is only the order of the questions before an invocation begins to work
+//! (`invocation::begin`, after `Reconciler::try_once`). What is small: one principal, one cluster, one policy; one or two invocations; clocks
 //! that jump. Not explored: restores, removals, refusals for good, an invocation whose lease ends while it works, a row that
 //! is read late (reads of the ledger are consistent), and two reads of one turn in another order.
 //!

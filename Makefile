@@ -46,7 +46,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed honest local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix mutants fuzz bench clean evaluator
+.PHONY: help demo check test lint deny deployed honest local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix explore mutants fuzz bench clean evaluator
 .PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested live-bench try-evaluator
 
 help: ## Show this
@@ -153,6 +153,12 @@ mutants: ## Does a unit test fail for every small change of a decision? (needs c
 	@command -v cargo-mutants >/dev/null || { echo "First: cargo install --locked cargo-mutants"; exit 1; }
 	@mkdir -p $(TARGET)/mutants
 	CARGO_TARGET_DIR=$(TARGET)/mutants cargo mutants --output $(TARGET)/mutants $(if $(ONLY),--re '$(ONLY)')
+
+# Deviations x invocations, one search after another.
+DEPTHS ?= 2x2,3x1
+
+explore: ## Every history of a repair in a small world, further than `make check`: [DEPTHS=2x2,3x1]
+	EXPLORE='$(DEPTHS)' cargo test --locked --lib -- --nocapture repair::explore
 
 bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits shared']
 	cargo build --release --locked --manifest-path tests/local_aws/Cargo.toml --target-dir $(LOCAL_AWS_TARGET)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
+use time::OffsetDateTime;
 
 use crate::app::Run;
 use crate::case::Case;
@@ -98,45 +99,60 @@ pub(crate) async fn record_fresh(run: &Run<'_>, mut case: Case) -> Case {
         case.outcome = Outcome::Held(Hold::PerhapsRevived);
         return case;
     }
-    let Sighting { entry: Some(examined), cluster: Some(cluster), role: RoleState::Present(role), .. } = &case.sighting
-    else {
-        return case;
+    let mut row = match row_of_fresh(&case.sighting, &case.verdict, run.config().settle, run.now()) {
+        Ok(Some(row)) => row,
+        Ok(None) => return case,
+        Err(because) => {
+            case.note = Some(because);
+            return case;
+        }
     };
-    // A role read before the entry was made may be an earlier one than the entry is bound to; so may one read while
-    // IAM's replicas were catching up.
-    let is_read_too_early =
-        examined.entry.created_at + run.config().settle.min(REPLICAS_LAG) >= case.sighting.role_read_at;
-    if !matches!(case.verdict, Verdict::Fresh(_)) || is_read_too_early {
-        return case;
-    }
-    match &case.sighting.row {
-        RowRead::Absent | RowRead::Expired(_) => {}
-        RowRead::Row(row) => match &row.state {
-            State::Recorded(_) => {}
-            // What is archived stays so unless the entry has all of it; meanwhile the entry is judged by its dates.
-            State::Archived(archived) if examined.snapshot().missing_of(&archived.wanted).is_empty() => {}
-            State::Archived(_) | State::Repairing(_) => return case,
-        },
-        RowRead::Unfit(_, because) | RowRead::Invalid(because) => {
-            case.note = Some(Hold::LedgerRowInvalid { because: because.clone() }.explain());
-            return case;
-        }
-        RowRead::Unavailable(fault) => {
-            case.note = Some(Delay::LedgerUnavailable(fault.clone()).explain());
-            return case;
-        }
-    }
-    let state = State::Recorded(Box::new(Recorded {
-        entry_arn: examined.entry.arn.clone(),
-        cluster_created_at: cluster.created_at,
-        snapshot: examined.snapshot(),
-        good: Some(SeenGood { role_id: role.id.clone(), verified_at: Some(run.now()) }),
-    }));
-    let mut row = Row::new(&role.arn, &cluster.at, case.sighting.row.version(), state);
     if run.ledger().is_kept()
         && let Err(NotWritten::Unavailable(fault)) = run.ledger().write(&mut row).await
     {
         case.note = Some(Delay::LedgerUnavailable(fault).explain());
     }
     case
+}
+
+/// The row that says that an entry was seen good, if it may be written.
+///
+/// # Errors
+/// Why the present row cannot be written over, for a person.
+pub(crate) fn row_of_fresh(
+    sighting: &Sighting,
+    verdict: &Verdict,
+    settle: Duration,
+    now: OffsetDateTime,
+) -> Result<Option<Row>, String> {
+    let Sighting { entry: Some(examined), cluster: Some(cluster), role: RoleState::Present(role), .. } = sighting
+    else {
+        return Ok(None);
+    };
+    // A role read before the entry was made may be an earlier one than the entry is bound to; so may one read while
+    // IAM's replicas were catching up.
+    let is_read_too_early = examined.entry.created_at + settle.min(REPLICAS_LAG) >= sighting.role_read_at;
+    if !matches!(verdict, Verdict::Fresh(_)) || is_read_too_early {
+        return Ok(None);
+    }
+    match &sighting.row {
+        RowRead::Absent | RowRead::Expired(_) => {}
+        RowRead::Row(row) => match &row.state {
+            State::Recorded(_) => {}
+            // What is archived stays so unless the entry has all of it; meanwhile the entry is judged by its dates.
+            State::Archived(archived) if examined.snapshot().missing_of(&archived.wanted).is_empty() => {}
+            State::Archived(_) | State::Repairing(_) => return Ok(None),
+        },
+        RowRead::Unfit(_, because) | RowRead::Invalid(because) => {
+            return Err(Hold::LedgerRowInvalid { because: because.clone() }.explain());
+        }
+        RowRead::Unavailable(fault) => return Err(Delay::LedgerUnavailable(fault.clone()).explain()),
+    }
+    let state = State::Recorded(Box::new(Recorded {
+        entry_arn: examined.entry.arn.clone(),
+        cluster_created_at: cluster.created_at,
+        snapshot: examined.snapshot(),
+        good: Some(SeenGood { role_id: role.id.clone(), verified_at: Some(now) }),
+    }));
+    Ok(Some(Row::new(&role.arn, &cluster.at, sighting.row.version(), state)))
 }

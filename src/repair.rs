@@ -62,6 +62,8 @@ mod restore;
 mod step;
 
 #[cfg(test)]
+mod explore;
+#[cfg(test)]
 mod fixture;
 
 use futures::stream::{self, StreamExt as _};

@@ -263,6 +263,15 @@ impl Cloud {
         self.with(|world| world.put_row(table, row));
     }
 
+    /// Deletes a row.
+    pub fn delete_row(&self, table: &str, partition: &str, sort: &str) {
+        let key = (partition.to_owned(), sort.to_owned());
+        self.with(|world| {
+            let now = world.now;
+            world.table(table).write(now, key, None);
+        });
+    }
+
     /// All metric data ever received.
     pub fn metrics(&self) -> Vec<Datum> {
         self.with(|world| world.metrics.clone())

@@ -46,7 +46,7 @@ HONEST := PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix fuzz bench clean evaluator
+.PHONY: help demo check test lint deny deployed honest compare local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix explore fuzz bench clean evaluator
 .PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested
 
 help: ## Show this
@@ -145,6 +145,12 @@ crash-sweep: ## Cut every job at every call, with every kind of second run; the 
 
 fault-matrix: ## Every call of every job × seven faults × once, for ten seconds, for good; as tables
 	EVERY=1 cargo test --locked --test scenarios -- --nocapture fault_matrix::
+
+# Deviations x invocations, one search after another.
+DEPTHS ?= 2x2
+
+explore: ## Every history of a repair in a small world, further than `make check`: [DEPTHS=2x2]
+	EXPLORE='$(DEPTHS)' cargo test --locked --lib -- --nocapture repair::explore
 
 bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits shared']
 	cargo build --release --locked --manifest-path tests/local_aws/Cargo.toml --target-dir $(LOCAL_AWS_TARGET)

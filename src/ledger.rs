@@ -32,6 +32,12 @@ pub struct Breaker {
     version: u64,
 }
 
+/// The version of a new row. No version of an earlier row of the entry comes again: whoever read that one, and writes after
+/// it was deleted, must not write over the new one.
+fn first_version() -> u64 {
+    u64::from(fastrand::u32(1..)) << 16
+}
+
 const BREAKER_KEY: &str = "#breaker";
 
 /// One account's ledger.
@@ -117,7 +123,7 @@ impl<'a> Ledger<'a> {
     pub async fn write(&self, row: &mut Row) -> Result<(), NotWritten> {
         let Some(table) = self.table else { return Err(NotWritten::Unavailable("LEDGER_TABLE is unset".to_owned())) };
         let read = (row.version > 0).then_some(row.version);
-        let next = Row { version: row.version + 1, ..row.clone() };
+        let next = Row { version: if row.version == 0 { first_version() } else { row.version + 1 }, ..row.clone() };
         self.aws.put_item(table, &next.to_item(), read).await?;
         *row = next;
         Ok(())

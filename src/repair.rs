@@ -18,11 +18,14 @@ mod restore;
 mod step;
 
 #[cfg(test)]
+mod explore;
+#[cfg(test)]
 mod fixture;
 
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
+use time::OffsetDateTime;
 
 use crate::app::Run;
 use crate::case::{Case, Purpose};
@@ -181,45 +184,60 @@ async fn record_fresh(run: &Run<'_>, mut case: Case) -> Case {
         case.outcome = Outcome::Held(Reason::PerhapsRevived);
         return case;
     }
-    let Sighting { entry: Some(examined), cluster: Some(cluster), role: RoleState::Present(role), .. } = &case.sighting
-    else {
-        return case;
+    let mut row = match row_of_fresh(&case.sighting, &case.verdict, run.config().settle, run.now()) {
+        Ok(Some(row)) => row,
+        Ok(None) => return case,
+        Err(reason) => {
+            case.note = Some(reason.explain());
+            return case;
+        }
     };
-    // A role read before the entry was made may be an earlier one than the entry is bound to; so may one read while
-    // IAM's replicas were catching up.
-    let is_read_too_early =
-        examined.entry.created_at + run.config().settle.min(REPLICAS_LAG) >= case.sighting.role_read_at;
-    if !matches!(case.verdict, Verdict::Fresh(_)) || is_read_too_early {
-        return case;
-    }
-    match &case.sighting.row {
-        RowRead::Absent | RowRead::Expired(_) => {}
-        RowRead::Row(row) => match &row.state {
-            State::Recorded(_) => {}
-            // What is archived stays so unless the entry has all of it; meanwhile the entry is judged by its dates.
-            State::Archived(archived) if examined.snapshot().missing_of(&archived.wanted).is_empty() => {}
-            State::Archived(_) | State::Repairing(_) => return case,
-        },
-        RowRead::Unfit(_, because) | RowRead::Invalid(because) => {
-            case.note = Some(Reason::LedgerRowInvalid { because: because.clone() }.explain());
-            return case;
-        }
-        RowRead::Unavailable(because) => {
-            case.note = Some(Reason::LedgerUnavailable { because: because.clone() }.explain());
-            return case;
-        }
-    }
-    let state = State::Recorded(Box::new(Recorded {
-        entry_arn: examined.entry.arn.clone(),
-        cluster_created_at: cluster.created_at,
-        snapshot: examined.snapshot(),
-        good: Some(SeenGood { role_id: role.id.clone(), verified_at: Some(run.now()) }),
-    }));
-    let mut row = Row::new(&role.arn, &cluster.at, case.sighting.row.version(), state);
     if run.ledger().is_kept()
         && let Err(NotWritten::Unavailable(because)) = run.ledger().write(&mut row).await
     {
         case.note = Some(Reason::LedgerUnavailable { because }.explain());
     }
     case
+}
+
+/// The row that says that an entry was seen good, if it may be written.
+///
+/// # Errors
+/// Why the present row cannot be written over.
+fn row_of_fresh(
+    sighting: &Sighting,
+    verdict: &Verdict,
+    settle: Duration,
+    now: OffsetDateTime,
+) -> Result<Option<Row>, Reason> {
+    let Sighting { entry: Some(examined), cluster: Some(cluster), role: RoleState::Present(role), .. } = sighting
+    else {
+        return Ok(None);
+    };
+    // A role read before the entry was made may be an earlier one than the entry is bound to; so may one read while
+    // IAM's replicas were catching up.
+    let is_read_too_early = examined.entry.created_at + settle.min(REPLICAS_LAG) >= sighting.role_read_at;
+    if !matches!(verdict, Verdict::Fresh(_)) || is_read_too_early {
+        return Ok(None);
+    }
+    match &sighting.row {
+        RowRead::Absent | RowRead::Expired(_) => {}
+        RowRead::Row(row) => match &row.state {
+            State::Recorded(_) => {}
+            // What is archived stays so unless the entry has all of it; meanwhile the entry is judged by its dates.
+            State::Archived(archived) if examined.snapshot().missing_of(&archived.wanted).is_empty() => {}
+            State::Archived(_) | State::Repairing(_) => return Ok(None),
+        },
+        RowRead::Unfit(_, because) | RowRead::Invalid(because) => {
+            return Err(Reason::LedgerRowInvalid { because: because.clone() });
+        }
+        RowRead::Unavailable(because) => return Err(Reason::LedgerUnavailable { because: because.clone() }),
+    }
+    let state = State::Recorded(Box::new(Recorded {
+        entry_arn: examined.entry.arn.clone(),
+        cluster_created_at: cluster.created_at,
+        snapshot: examined.snapshot(),
+        good: Some(SeenGood { role_id: role.id.clone(), verified_at: Some(now) }),
+    }));
+    Ok(Some(Row::new(&role.arn, &cluster.at, sighting.row.version(), state)))
 }

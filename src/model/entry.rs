@@ -216,6 +216,18 @@ impl Snapshot {
         self.access_policies.iter().filter(|policy| !is_there(policy)).cloned().collect()
     }
 
+    /// This snapshot of a re-creation that its owner changed, with what the re-creation lacked yet of the original: its
+    /// policies, and the tags that nobody but AWS may set.
+    #[must_use]
+    pub fn completed_by(mut self, original: &Snapshot) -> Self {
+        self.access_policies.extend(original.policies_missing_in(&self.access_policies));
+        self.access_policies.sort();
+        let of_aws = original.tags.iter().filter(|(key, _)| is_aws_tag(key));
+        self.tags.extend(of_aws.map(|(key, value)| (key.clone(), value.clone())));
+        self.created_at = original.created_at;
+        self
+    }
+
     /// Whether these are the policies of this snapshot, with their scopes.
     #[must_use]
     pub fn has_policies(&self, present: &[AccessPolicy]) -> bool {

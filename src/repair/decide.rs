@@ -53,13 +53,27 @@ struct Decision<'a> {
 impl Decision<'_> {
     fn step(&self, world: &World) -> Step {
         let entry = world.entry.as_ref();
+        // Whatever else changed: what the rehearsal created must go.
+        match (&self.attempt.rehearsal, &world.cluster) {
+            (Rehearsal::Made(made), Some(_)) => return self.rehearsal_made(made, entry),
+            // The row may hold policies that our creation lacked.
+            (Rehearsal::Withdrawn, _) if self.repair.is_of_ours() => return Step::End(Ending::OursDeletedByOwner),
+            (Rehearsal::Withdrawn, _) => return Step::End(Ending::DeletedByOwner),
+            _ => {}
+        }
+        let is_of_other = world.cluster.is_some() && entry.is_some_and(|entry| self.is_of_other(entry));
+        let must_take_back = is_of_other && !self.attempt.associated.is_empty();
         let cluster = match &world.cluster {
             Some(cluster) if cluster.created_at == self.repair.cluster_created_at => cluster,
+            _ if must_take_back => return Step::TakeBack,
             _ if self.repair.holds_more() => return self.in_another_cluster(entry),
             _ => return Step::End(Ending::JudgeAnew),
         };
         if let Some(reason) = self.untouchable(cluster, entry) {
             return Step::End(self.held(reason, entry));
+        }
+        if must_take_back {
+            return Step::TakeBack;
         }
         let role = match &world.role {
             RoleState::Present(role) => role,
@@ -70,6 +84,11 @@ impl Decision<'_> {
         match (&self.repair.phase, entry) {
             (Phase::Opened, entry) => self.before_the_deletion(cluster, role, entry),
             (Phase::Created { at, .. }, None) => self.creation_is_gone(cluster, role, *at),
+            // Marked by this invocation and not carried out: the owner was first.
+            (Phase::DeletionSent { .. }, None) if self.attempt.deletion == Deletion::NotSent => {
+                let is_of_ours = self.repair.is_of_ours();
+                Step::End(if is_of_ours { Ending::OursDeletedByOwner } else { Ending::DeletedByOwner })
+            }
             (Phase::DeletionSent { .. } | Phase::CreationSent { .. }, None) if self.is_permitted(role) => Step::Create,
             (Phase::DeletionSent { .. } | Phase::CreationSent { .. }, None) => self.permit_anew(cluster, role, None),
             (_, Some(entry)) => self.after_the_deletion(cluster, role, entry),
@@ -126,13 +145,6 @@ impl Decision<'_> {
     }
 
     fn before_the_deletion(&self, cluster: &Cluster, role: &Role, entry: Option<&Examined>) -> Step {
-        match &self.attempt.rehearsal {
-            // The row may hold policies that our creation lacked.
-            Rehearsal::Withdrawn if self.repair.is_of_ours() => return Step::End(Ending::OursDeletedByOwner),
-            Rehearsal::Withdrawn => return Step::End(Ending::DeletedByOwner),
-            Rehearsal::Made(made) => return self.rehearsal_made(made, entry),
-            Rehearsal::NotYet | Rehearsal::Passed => {}
-        }
         let Some(entry) = entry else {
             return match (self.repair.is_of_ours(), self.may_be_late()) {
                 (true, true) => Step::Wait(Cause::LateRead),
@@ -179,9 +191,6 @@ impl Decision<'_> {
     }
 
     fn replaced_before_the_deletion(&self, entry: &Examined) -> Step {
-        if !self.attempt.associated.is_empty() {
-            return Step::TakeBack;
-        }
         if self.repair.is_of_ours() {
             return Step::End(self.replaced(entry));
         }
@@ -213,8 +222,7 @@ impl Decision<'_> {
             return Step::Wait(Cause::LateRead);
         }
         if !self.is_ours(entry) {
-            let is_clean = self.attempt.associated.is_empty();
-            return if is_clean { Step::End(self.replaced(entry)) } else { Step::TakeBack };
+            return Step::End(self.replaced(entry));
         }
         match (self.is_permitted(role), is_older(&entry.entry, role.created_at)) {
             // The role was recreated once more: delete this entry next, if the new ID is permitted.
@@ -286,6 +294,12 @@ impl Decision<'_> {
         Ending::ReplacedByOther(entry.snapshot().missing_of(&self.repair.wanted))
     }
 
+    /// Whether this is neither the entry of the row nor one that this repair created.
+    fn is_of_other(&self, entry: &Examined) -> bool {
+        let is_known = entry.entry.arn == self.repair.target.arn() || self.attempt.withdrawn.contains(&entry.entry.arn);
+        !is_known && !self.is_ours(entry)
+    }
+
     fn is_permitted(&self, role: &Role) -> bool {
         role.id == self.repair.permitted.role_id
     }
@@ -321,4 +335,4 @@ impl Decision<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -149,7 +149,13 @@ impl Reconciler<'_> {
 }
 
 /// The repair of a stale entry, with nothing sent.
-fn opened(sighting: &Sighting, examined: &Examined, cluster: &Cluster, principal: &RoleArn, permit: &Permit) -> Repair {
+pub(super) fn opened(
+    sighting: &Sighting,
+    examined: &Examined,
+    cluster: &Cluster,
+    principal: &RoleArn,
+    permit: &Permit,
+) -> Repair {
     let row = sighting.row.row();
     let recorded = row.filter(|row| row.recorded_role_id(&examined.entry.arn, cluster.created_at).is_some());
     let archived = row.and_then(|row| row.archived());

@@ -5,7 +5,7 @@
 
 use futures::future::join;
 
-use super::calls::Calls;
+use super::calls::{Calls, examined};
 use super::replace::{create, delete};
 use super::step::{Associated, Attempt, Cause, Deletion, Ending, Origin, Rehearsal, Rules, Step, World};
 use crate::aws::fault::{Fault, FaultKind};
@@ -201,13 +201,23 @@ fn rehearsal_failed(work: &mut Work, fault: &Fault) -> Next {
     Next::End(Ending::HeldClosed(Reason::RehearsalRefused { by: fault.to_string() }))
 }
 
-/// Deletes an entry that we created and must not leave: its own ARN is read directly before.
+/// Deletes an entry that we created and must not leave: its own ARN is read directly before. What its owner changed on it
+/// is wanted from now on, and is in the row before the entry goes.
 async fn withdraw(work: &mut Work, arn: &str, calls: &impl Calls) -> Next {
-    match calls.entry().await {
-        Ok(Some(entry)) if entry.arn == arn => {}
+    let kind = work.repair.wanted.kind.clone();
+    let entry = match examined(calls, &kind).await {
+        Ok(Some(entry)) if entry.entry.arn == arn => entry,
         Ok(_) => return Next::Wait(Cause::LateRead),
         Err(fault) if fault.may_pass() => return Next::Wait(Cause::EksUnreadable),
         Err(fault) => return Next::End(Ending::Failed(fault.to_string())),
+    };
+    let changed = entry.snapshot();
+    if work.repair.phase != Phase::Opened && !changed.is_recreation_of(&work.repair.wanted, &work.principal) {
+        let wanted = changed.completed_by(&work.repair.wanted);
+        if wanted != work.repair.wanted {
+            work.repair.wanted = wanted;
+            return written(work.write(calls).await, Next::Look);
+        }
     }
     match calls.delete(&work.attempt.permit).await {
         Ok(()) => {}

@@ -15,6 +15,7 @@ mod connector;
 mod corpus;
 mod cuts;
 mod documents;
+mod explored;
 mod fault_matrix;
 mod faults;
 mod forgetting;

@@ -4,4 +4,4 @@
 
 mod properties;
 mod table;
-mod worlds;
+pub(in crate::repair) mod worlds;

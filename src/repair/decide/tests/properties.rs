@@ -7,7 +7,7 @@ use crate::guardrail;
 use crate::model::RoleState;
 use crate::repair::decide::decide;
 use crate::repair::fixture::{cluster, now, role_id};
-use crate::repair::step::{Attempt, Ending, Rehearsal, RowAfter, Rules, Step, World};
+use crate::repair::step::{Attempt, Deletion, Ending, Rehearsal, RowAfter, Rules, Step, World};
 use crate::row::{Phase, Repair, Target};
 
 /// At least so many worlds are tried: fewer would mean that a part was left out.
@@ -84,10 +84,15 @@ impl Case<'_> {
             Step::Wait(_) | Step::WaitForAge(_) | Step::NoteAbsentRole => {}
         }
         let changes = !matches!(self.step, Step::Wait(_) | Step::WaitForAge(_) | Step::Withdraw(_) | Step::End(_));
-        rule(!changes || self.is_same_cluster(), "nothing is changed in another cluster")?;
+        let is_allowed = self.is_same_cluster() || *self.step == Step::TakeBack;
+        rule(!changes || is_allowed, "nothing is changed in another cluster")?;
         rule(!changes || !self.has_ignore_tag(), "nothing is changed under the ignore tag")?;
-        let deletes_ours = matches!(self.step, Step::Withdraw(_)) && self.is_same_cluster();
-        rule(!deletes_ours || !self.has_ignore_tag(), "nothing is withdrawn under the ignore tag")
+        let is_rehearsed = matches!(self.attempt.rehearsal, Rehearsal::Made(_));
+        let withdraws = matches!(self.step, Step::Withdraw(_)) && self.is_same_cluster() && !is_rehearsed;
+        rule(
+            !withdraws || !self.has_ignore_tag(),
+            "under the ignore tag nothing is withdrawn but what a rehearsal made",
+        )
     }
 
     fn may_create(&self) -> Rule {
@@ -128,7 +133,9 @@ impl Case<'_> {
         if ending.row_after(self.repair, now()) != RowAfter::Deleted {
             return Ok(());
         }
-        let is_untouched = self.repair.phase == Phase::Opened && !self.repair.is_of_ours();
+        let is_deletion_sent = self.attempt.deletion != Deletion::NotSent;
+        let is_opened = matches!(self.repair.phase, Phase::Opened | Phase::DeletionSent { .. });
+        let is_untouched = is_opened && !is_deletion_sent && !self.repair.is_of_ours();
         let has_all = |entry: &crate::sighting::Examined| {
             entry.entry.arn == self.repair.target.arn() || entry.snapshot().missing_of(&self.repair.wanted).is_empty()
         };

@@ -15,7 +15,7 @@ use crate::row::{Archived, Before, Permitted, Phase, Repair, SeenGood, Target};
 use crate::sighting::Examined;
 
 /// The role that the row permits.
-pub(super) const PERMITTED: u32 = 4;
+pub(in crate::repair) const PERMITTED: u32 = 4;
 /// A later role that the guardrails let in.
 pub(super) const LATER: u32 = 7;
 /// A role that the guardrails hold.
@@ -91,7 +91,7 @@ pub(super) fn phases(age: Duration) -> [Phase; 4] {
 }
 
 /// Every row that the ledger can hold: target, what was before, phase, the age of its marks, since when the role is gone.
-pub(super) fn rows() -> Vec<Repair> {
+pub(in crate::repair) fn rows() -> Vec<Repair> {
     let mut rows = Vec::new();
     let before = Box::new(archived());
     let pairs = [

@@ -122,11 +122,14 @@ async fn withdraw_what_is_unverified(work: &mut Work, calls: &impl Calls) {
     let kind = work.repair.wanted.kind.clone();
     let (looks, pause) = LAST_LOOKS;
     for _ in 0..looks {
-        let is_there = match examined(calls, &kind).await {
-            Ok(Some(entry)) => entry.entry.arn == creation.arn,
-            Ok(None) | Err(_) => false,
-        };
-        if is_there && calls.delete(&work.attempt.permit).await.is_ok() {
+        let ours = examined(calls, &kind).await.ok().flatten().filter(|entry| entry.entry.arn == creation.arn);
+        if let Some(entry) = &ours
+            && work.takes_over_changes_of(entry)
+        {
+            // A row that cannot be written keeps nobody in that nobody permitted.
+            let _ = work.write(calls).await;
+        }
+        if ours.is_some() && calls.delete(&work.attempt.permit).await.is_ok() {
             work.attempt.creation = None;
             if let Some(at) = work.repair.phase.deletion_at() {
                 work.repair.phase = Phase::DeletionSent { at };

@@ -13,6 +13,7 @@ use crate::guardrail::Permit;
 use crate::model::{AccessPolicy, ClusterRef, RoleArn, RoleState};
 use crate::outcome::{Delay, Hold};
 use crate::row::{NotWritten, Permitted, Phase, Repair, Row, State, Target};
+use crate::sighting::Examined;
 
 /// How often a rehearsal may fail in a way that may pass.
 const REHEARSALS: u32 = 6;
@@ -123,6 +124,17 @@ impl Work {
         self.attempt.creation = None;
     }
 
+    /// Wants what the owner changed on our creation from now on; whether there was any such change.
+    pub(super) fn takes_over_changes_of(&mut self, creation: &Examined) -> bool {
+        let changed = creation.snapshot();
+        if self.repair.phase == Phase::Opened || changed.is_recreation_of(&self.repair.wanted, &self.principal) {
+            return false;
+        }
+        let wanted = changed.completed_by(&self.repair.wanted);
+        let before = std::mem::replace(&mut self.repair.wanted, wanted);
+        before != self.repair.wanted
+    }
+
     pub(super) fn is_permitted(&self, role: &RoleState) -> bool {
         role.role().is_some_and(|role| role.id == self.repair.permitted.role_id)
     }
@@ -160,22 +172,37 @@ async fn rehearse(work: &mut Work, world: World, calls: &impl Calls) -> Next {
         return Next::Wait(Cause::LateRead);
     }
     for policy in &wanted.access_policies {
-        match calls.associate(&permit, policy).await {
-            Ok(()) => note_association(&mut work.attempt, policy, &listed),
-            Err(fault) => return rehearsal_failed(work, &fault),
+        if let Err(fault) = send_association(work, policy, &listed, calls).await {
+            return rehearsal_failed(work, &fault);
         }
     }
     work.attempt.rehearsal = Rehearsal::Passed;
     Next::Known(Box::new(world))
 }
 
-/// An association is ours only if the list that was read directly before did not have it.
-fn note_association(attempt: &mut Attempt, policy: &AccessPolicy, listed: &[AccessPolicy]) {
-    if listed.iter().any(|there| there.policy_arn == policy.policy_arn) {
-        attempt.associated.listed.push(policy.policy_arn.clone());
-    } else {
-        attempt.associated.ours.push(attempt.permit.association(policy));
+/// Associates a policy, and notes what may have been done: after a lost reply, too. An association is ours only if the list
+/// that was read directly before did not have it.
+async fn send_association(
+    work: &mut Work,
+    policy: &AccessPolicy,
+    listed: &[AccessPolicy],
+    calls: &impl Calls,
+) -> Result<(), Fault> {
+    let sent = calls.associate(&work.attempt.permit, policy).await;
+    if sent.as_ref().is_err_and(|fault| !fault.may_have_happened()) {
+        return sent;
     }
+    let association = work.attempt.permit.association(policy);
+    let Associated { ours, listed: others } = &mut work.attempt.associated;
+    if ours.contains(&association) || others.contains(&policy.policy_arn) {
+        return sent;
+    }
+    if listed.iter().any(|there| there.policy_arn == policy.policy_arn) {
+        others.push(policy.policy_arn.clone());
+    } else {
+        ours.push(association);
+    }
+    sent
 }
 
 fn rehearsal_failed(work: &mut Work, fault: &Fault) -> Next {
@@ -211,13 +238,8 @@ async fn withdraw(work: &mut Work, arn: &str, calls: &impl Calls) -> Next {
         Err(fault) if fault.may_pass() => return Next::Wait(Cause::EksUnreadable),
         Err(fault) => return Next::End(Ending::Failed(fault.clone())),
     };
-    let changed = entry.snapshot();
-    if work.repair.phase != Phase::Opened && !changed.is_recreation_of(&work.repair.wanted, &work.principal) {
-        let wanted = changed.completed_by(&work.repair.wanted);
-        if wanted != work.repair.wanted {
-            work.repair.wanted = wanted;
-            return written(work.write(calls).await, Next::Look);
-        }
+    if work.takes_over_changes_of(&entry) {
+        return written(work.write(calls).await, Next::Look);
     }
     match calls.delete(&work.attempt.permit).await {
         Ok(()) => {}
@@ -239,8 +261,8 @@ async fn withdraw(work: &mut Work, arn: &str, calls: &impl Calls) -> Next {
 async fn associate(work: &mut Work, policies: &[AccessPolicy], calls: &impl Calls) -> Next {
     let mut refusal = None;
     for policy in policies {
-        match calls.associate(&work.attempt.permit, policy).await {
-            Ok(()) => note_association(&mut work.attempt, policy, &[]),
+        match send_association(work, policy, &[], calls).await {
+            Ok(()) => {}
             // 404: EKS does not show its own creation everywhere yet.
             Err(fault) if fault.kind == FaultKind::Throttled => return Next::Wait(Cause::Throttled),
             Err(fault) if fault.may_pass() || fault.kind == FaultKind::NotFound => return Next::Wait(Cause::Settling),

@@ -10,7 +10,7 @@ import re
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from iam import decide
+from evaluator import ALLOWED, NOT_ALLOWED, Request, decide
 from stack import PROJECT
 
 README = (PROJECT / "README.md").read_text()
@@ -90,33 +90,35 @@ def needed_for(kind: str) -> set[str]:
 
 
 def test_whoever_deploys_may_do_what_each_resource_takes(resources):
-    statements = document("What whoever deploys may do")["Statement"]
     kinds = {resource["Type"] for resource in resources.values()}
     assert kinds == set(ARNS)
 
-    refused = set()
-    for kind in kinds:
+    requests = []
+    for kind in sorted(kinds):
         for action in needed_for(kind):
             if NOT_USED.fullmatch(action) or (kind, action) in NOT_USED_BY or action == "iam:PassRole":
                 continue
             where = "arn:aws:s3:::my-releases/access-entry-guard/a.zip" if action.startswith("s3:") else ARNS[kind]
-            if decide(statements, action, where) != "Allow":
-                refused.add((kind, action))
+            requests.append(Request(action, where))
+    decisions = decide(requests, document("What whoever deploys may do"))
 
-    assert refused == set()
+    refused = [str(request) for request, it in zip(requests, decisions, strict=True) if it != ALLOWED]
+    assert requests and refused == []
 
 
 def test_whoever_deploys_passes_the_stacks_roles_to_their_services_and_no_others():
-    statements = document("What whoever deploys may do")["Statement"]
+    def passing(role: str, service: str) -> Request:
+        return Request("iam:PassRole", f"arn:aws:iam::111122223333:role/{role}", {"iam:PassedToService": service})
 
-    def passes(role: str, service: str) -> bool:
-        arn = f"arn:aws:iam::111122223333:role/{role}"
-        return decide(statements, "iam:PassRole", arn, iam__PassedToService=service) == "Allow"
+    ours = [
+        passing("access-entry-guard", "lambda.amazonaws.com"),
+        passing("access-entry-guard-sweep", "scheduler.amazonaws.com"),
+    ]
+    others = [passing("admin", "lambda.amazonaws.com"), passing("access-entry-guard", "ec2.amazonaws.com")]
 
-    assert passes("access-entry-guard", "lambda.amazonaws.com")
-    assert passes("access-entry-guard-sweep", "scheduler.amazonaws.com")
-    assert not passes("admin", "lambda.amazonaws.com")
-    assert not passes("access-entry-guard", "ec2.amazonaws.com")
+    decisions = decide(ours + others, document("What whoever deploys may do"))
+
+    assert decisions == [ALLOWED, ALLOWED, NOT_ALLOWED, NOT_ALLOWED]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_whoever_deploys_passes_the_stacks_roles_to_their_services_and_no_others
     ],
 )
 def test_whoever_deploys_has_no_right_beside_that(action, kind):
-    assert decide(document("What whoever deploys may do")["Statement"], action, ARNS[kind]) == "ImplicitDeny"
+    assert decide([Request(action, ARNS[kind])], document("What whoever deploys may do")) == [NOT_ALLOWED]
 
 
 def test_the_policy_to_copy_fits_into_a_managed_policy():

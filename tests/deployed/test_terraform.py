@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from cfnlint.decode import decode_str
 
-from iam import decide
+from evaluator import ALLOWED, NOT_ALLOWED, Request, decide
 from stack import PROJECT, TEMPLATE
 from test_tools import BLIND, ROLE, UNDECIDED, entry, needs, report
 
@@ -128,13 +128,10 @@ def test_the_readmes_policy_lets_the_check_in():
     policy = json.loads(re.search(r"For a pipeline or an on-call team:\n\n```json\n(.*?)```", README, re.DOTALL)[1])
     function = "arn:aws:lambda:us-east-1:111122223333:function:access-entry-guard"
 
-    def decision(resource: str) -> str:
-        return decide([policy], "lambda:InvokeFunction", resource)
+    resources = [f"{function}:$LATEST", function, f"{function}:approve", f"{function}:events"]
+    decisions = decide([Request("lambda:InvokeFunction", it) for it in resources], {"Version": "2012-10-17", "Statement": [policy]})
 
-    assert decision(f"{function}:$LATEST") == "Allow"
-    assert decision(function) == "Allow"
-    for alias in ("approve", "events"):
-        assert decision(f"{function}:{alias}") == "ImplicitDeny"
+    assert decisions == [ALLOWED, ALLOWED, NOT_ALLOWED, NOT_ALLOWED]
 
 
 def test_the_terraform_examples_are_well_formatted():

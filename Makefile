@@ -155,9 +155,9 @@ mutants: ## Does a unit test fail for every small change of a decision? (needs c
 	CARGO_TARGET_DIR=$(TARGET)/mutants cargo mutants --output $(TARGET)/mutants $(if $(ONLY),--re '$(ONLY)')
 
 # Deviations x invocations, one search after another.
-DEPTHS ?= 2x2,3x1
+DEPTHS ?= 2x2
 
-explore: ## Every history of a repair in a small world, further than `make check`: [DEPTHS=2x2,3x1]
+explore: ## Every history of a repair in a small world, further than `make check`: [DEPTHS=2x2]
 	EXPLORE='$(DEPTHS)' cargo test --locked --lib -- --nocapture repair::explore
 
 bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits shared']

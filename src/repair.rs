@@ -39,14 +39,15 @@
 //!
 //! # What EKS gives no means to see
 //!
-//! These five gaps are EKS's own. The tests except them and no others.
+//! These five gaps are EKS's own. The tests except them; `explore/judge.rs` says what each of them takes in.
 //!
 //! 1. What an owner changes in the turn of the deletion, or in the turn of the look before it.
 //! 2. A scope that an owner changes, or an entry that another party replaces, between our list of its policies and our association.
 //! 3. A rehearsed creation that meets an owner's deletion creates an entry. It is withdrawn. If the invocation is cut first, the
 //!    next one holds that entry and archives the row: it never calls the entry good.
 //! 4. A role that is recreated between its last read and the creation: the entry stands until it is withdrawn.
-//! 5. An owner's deletion after an unclear answer to our deletion or creation.
+//! 5. An owner's deletion after an unclear answer to our deletion or creation, and a creation of which nobody was told in a
+//!    later cluster of the name.
 
 mod breaker;
 mod calls;

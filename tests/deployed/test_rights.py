@@ -33,7 +33,7 @@ ARNS = {
     "AWS::Logs::QueryDefinition": f"arn:aws:logs:{OURS}:query-definition:1",
     "AWS::Scheduler::Schedule": f"arn:aws:scheduler:{OURS}:schedule/access-entry-guard/access-entry-guard-sweep",
     "AWS::Scheduler::ScheduleGroup": f"arn:aws:scheduler:{OURS}:schedule-group/access-entry-guard",
-    "AWS::SNS::Subscription": f"arn:aws:sns:{OURS}:access-entry-guard-alarms:8a21d249",
+    "AWS::SNS::Subscription": f"arn:aws:sns:{OURS}:access-entry-guard-alarms",
     "AWS::SNS::Topic": f"arn:aws:sns:{OURS}:access-entry-guard-alarms",
     "AWS::SNS::TopicPolicy": f"arn:aws:sns:{OURS}:access-entry-guard-alarms",
     "AWS::SQS::Queue": f"arn:aws:sqs:{OURS}:access-entry-guard-events",
@@ -45,11 +45,13 @@ NOT_USED = re.compile(
     r"""codedeploy:.*                                       # aliases that move from version to version
     | (ec2|elasticfilesystem|s3files):.*                    # functions in a VPC, with a file system
     | (firehose|kinesis):.* | dynamodb:.*Kinesis.*          # streams
-    | dynamodb:(Associate|Create)TableReplica | dynamodb:(ImportTable|UpdateContributorInsights)
+    | dynamodb:(Associate|Create)TableReplica | dynamodb:(ImportTable|DescribeImport|UpdateContributorInsights)
     | dynamodb:(BatchWriteItem|DeleteItem|GetItem|PutItem|Query|Scan|UpdateItem)  # the copies of a global table
     | iam:(Attach|Detach)RolePolicy | iam:CreateServiceLinkedRole
-    | lambda:(PassCapacityProvider|AssociateRuntimeAlias)
+    | lambda:(PassCapacityProvider|AssociateRuntimeAlias|GetCodeSigningConfig|GetLayerVersion)
+    | lambda:(Get|Put|Delete)ProvisionedConcurrencyConfig
     | logs:(CreateLogDelivery|CreateLogStream|PutLogEvents|(Put|Delete)ResourcePolicy)  # vended logs
+    | logs:DeleteIndexPolicy
     | logs:Put(BearerTokenAuthentication|DataProtectionPolicy|IndexPolicy|LogGroupDeletionProtection)
     | sns:PutDataProtectionPolicy
     | s3:(GetObjectMetadata|ListBucket|REST.PUT.OBJECT)     # templates of state machines and the like; no IAM actions
@@ -63,6 +65,22 @@ NOT_USED_BY = {
     ("AWS::DynamoDB::Table", "logs:PutRetentionPolicy"),
     ("AWS::SNS::Subscription", "iam:GetRole"),
     ("AWS::SNS::Topic", "iam:GetRole"),
+}
+
+# What IAM is asked about where that is not the resource itself (Service Authorization Reference, "Resource types").
+ASKED_ABOUT = {
+    "kms:ListAliases": "*",
+    "lambda:CreateEventSourceMapping": "*",
+    "logs:DeleteQueryDefinition": "*",
+    "logs:DescribeIndexPolicies": "*",
+    "logs:DescribeLogGroups": "*",
+    "logs:DescribeLogStreams": ARNS["AWS::Logs::LogGroup"],
+    "logs:DescribeQueryDefinitions": "*",
+    "logs:DescribeResourcePolicies": "*",
+    "logs:PutQueryDefinition": "*",
+    "s3:GetObject": "arn:aws:s3:::my-releases/access-entry-guard/a.zip",
+    "s3:GetObjectVersion": "arn:aws:s3:::my-releases/access-entry-guard/a.zip",
+    "scheduler:DeleteSchedule": ARNS["AWS::Scheduler::Schedule"],
 }
 
 WITH_A_KEY = {"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:RevokeGrant"}
@@ -98,8 +116,7 @@ def test_whoever_deploys_may_do_what_each_resource_takes(resources):
         for action in needed_for(kind):
             if NOT_USED.fullmatch(action) or (kind, action) in NOT_USED_BY or action == "iam:PassRole":
                 continue
-            where = "arn:aws:s3:::my-releases/access-entry-guard/a.zip" if action.startswith("s3:") else ARNS[kind]
-            requests.append(Request(action, where))
+            requests.append(Request(action, ASKED_ABOUT.get(action, ARNS[kind])))
     decisions = decide(requests, document("What whoever deploys may do"))
 
     refused = [str(request) for request, it in zip(requests, decisions, strict=True) if it != ALLOWED]

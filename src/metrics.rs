@@ -68,7 +68,7 @@ pub fn of_sweep(
                 Outcome::Repaired
                     | Outcome::Restored
                     | Outcome::Removed(_)
-                    | Outcome::Preceded(Precedence::ReplacedByOther { .. } | Precedence::DeletedByOwner)
+                    | Outcome::Preceded(Precedence::ReplacedByOther { .. } | Precedence::DeletedByOwner { .. })
             );
             !dealt_with
         })

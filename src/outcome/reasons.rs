@@ -91,7 +91,10 @@ pub enum Precedence {
         /// What the entry before had and this one lacks.
         missing: Vec<String>,
     },
-    DeletedByOwner,
+    DeletedByOwner {
+        /// What the function had created, so that the ledger's archive has it.
+        was_ours: bool,
+    },
 }
 
 /// Why an entry is in the ledger's archive and no longer in the cluster.
@@ -353,7 +356,7 @@ impl Precedence {
     pub fn label(&self) -> &'static str {
         match self {
             Self::ReplacedByOther { .. } => "replacedByOther",
-            Self::DeletedByOwner => "deletedByOwner",
+            Self::DeletedByOwner { .. } => "deletedByOwner",
         }
     }
 
@@ -369,8 +372,14 @@ impl Precedence {
                  before: {}. The ledger keeps that for 90 days. Ask the owner of the new entry whether it is wanted.",
                 missing.join("; ")
             ),
-            Self::DeletedByOwner => {
+            Self::DeletedByOwner { was_ours: false } => {
                 "Another party deleted the entry during the repair. The function created nothing.".to_owned()
+            }
+            Self::DeletedByOwner { was_ours: true } => {
+                "The function had created the entry, and EKS does not show it: another party deleted it, or EKS is late. If \
+                 it turns up, it may lack access policies. The ledger keeps all of it for 90 days: restore brings it back, \
+                 forget ends the matter."
+                    .to_owned()
             }
         }
     }

@@ -70,7 +70,7 @@ impl<'a> Reconciler<'a> {
             let is_readable =
                 !matches!(case.sighting.row, RowRead::Invalid(_) | RowRead::Unfit(..) | RowRead::Unavailable(_));
             if case.sighting.entry.is_none() && is_readable && case.sighting.row.open().is_none() {
-                case.outcome = Outcome::Preceded(Precedence::DeletedByOwner);
+                case.outcome = Outcome::Preceded(Precedence::DeletedByOwner { was_ours: false });
                 return case;
             }
             case.verdict = judge(&case.sighting, &self.run.invocation.home);

@@ -96,7 +96,7 @@ impl Reconciler<'_> {
             Err(fault) if fault.kind == FaultKind::NotFound && was_sent_before => Outcome::Removed(Gone::RoleDeleted),
             Err(fault) if fault.kind == FaultKind::NotFound => {
                 let _ = self.give_up(&row, there.filter(|row| row.archived().is_some())).await;
-                Outcome::Preceded(Precedence::DeletedByOwner)
+                Outcome::Preceded(Precedence::DeletedByOwner { was_ours: false })
             }
             Err(fault) => Outcome::Failed(Failure::AwsError(fault)),
         })

@@ -272,7 +272,8 @@ impl Ending {
                 Outcome::Held(reason.clone())
             }
             Self::PerhapsRevived(_) => Outcome::Held(Hold::PerhapsRevived),
-            Self::DeletedByOwner | Self::OursDeletedByOwner => Outcome::Preceded(Precedence::DeletedByOwner),
+            Self::DeletedByOwner => Outcome::Preceded(Precedence::DeletedByOwner { was_ours: false }),
+            Self::OursDeletedByOwner => Outcome::Preceded(Precedence::DeletedByOwner { was_ours: true }),
             Self::ReplacedByOther(missing) => {
                 Outcome::Preceded(Precedence::ReplacedByOther { missing: missing.clone() })
             }
@@ -313,7 +314,7 @@ impl Ending {
                 archive.created = Some(arn.clone());
                 becomes(State::Archived(Box::new(archive)))
             }
-            Self::OursDeletedByOwner => archived(Precedence::DeletedByOwner.label()),
+            Self::OursDeletedByOwner => archived(Precedence::DeletedByOwner { was_ours: true }.label()),
             Self::RoleGone => archived(Gone::RoleGone.label()),
             Self::ClusterGone => archived(Gone::ClusterGone.label()),
         }

@@ -148,7 +148,7 @@ crash-sweep: ## Cut every job at every call, with every kind of second run; the 
 fault-matrix: ## Every call of every job × every fault × once, for ten seconds, for good; as tables
 	EVERY=1 cargo test --locked --test scenarios -- --nocapture fault_matrix::
 
-# Each change of the code is compiled and linked anew: half a minute each on two busy cores.
+# Each change of the code is compiled and linked again: half a minute each on two busy cores.
 mutants: ## Does a unit test fail for every small change of a decision? (needs cargo-mutants) [ONLY=src/verdict]
 	@command -v cargo-mutants >/dev/null || { echo "First: cargo install --locked cargo-mutants"; exit 1; }
 	@mkdir -p $(TARGET)/mutants

@@ -1,4 +1,4 @@
-//! The command `forget`: deletes a ledger row at a person's word, whatever is in it, and reports it whole.
+//! The command `forget`: deletes a ledger row when a person asks for it, whatever is in it, and reports it whole.
 //!
 //! Decides when that is refused: while an invocation works on the row, and for the row of an unfinished repair, which may
 //! be all that is left of an entry, unless the person says that it is meant. It never calls EKS, so it works in every mode.

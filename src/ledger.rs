@@ -1,7 +1,7 @@
 //! The ledger: what was seen good, what is being repaired, what was removed on purpose. One DynamoDB row per entry.
 //!
 //! Whoever writes the table grants access, so a row is input like any other: [`Row::read`] checks account, partition,
-//! key and form anew, and `guardrail` what the row asks for. Every write is conditional on the version that was read;
+//! key and form again, and `guardrail` what the row asks for. Every write is conditional on the version that was read;
 //! reads are strongly consistent. Without a table (`LEDGER_TABLE` unset) every row is absent and nothing is written.
 
 pub mod stored;

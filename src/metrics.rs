@@ -17,7 +17,7 @@ pub const EVENTS_RECEIVED: &str = "RoleEventsReceived";
 /// What every invocation that examined clusters publishes, zeros included. Ignored entries are in no count.
 #[must_use]
 pub fn of_invocation(cases: &[Case], blind_spots: usize, events: usize, is_sweep: bool) -> Vec<Datum> {
-    // Of an archived entry every sweep would tell anew: it waits, and counts as an error when its role is named.
+    // Of an archived entry every sweep would tell again: it waits, and counts as an error when its role is named.
     let is_counted = |case: &&Case| !(is_ignored(case) || is_sweep && is_archived(case));
     let counted: Vec<&Case> = cases.iter().filter(is_counted).collect();
     let count = |test: &dyn Fn(&Case) -> bool| counted.iter().filter(|case| test(case)).count();

@@ -78,7 +78,7 @@ use crate::row::{NotWritten, Row};
 use crate::verdict::Verdict;
 use reconciler::Reconciler;
 
-/// How often an entry is looked at anew when it changes under our hands.
+/// How often an entry is looked at again when it changes under our hands.
 const LOOKS: u32 = 3;
 
 /// Entries changed side by side.

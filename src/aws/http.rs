@@ -3,7 +3,7 @@
 //! Reading some 140 certificates takes longer than everything else before the first poll. So a thread reads them while the
 //! process goes on; whoever sends the first request waits for the rest. The certificates are not compiled in: that saves
 //! the reading of a file, but not the parsing, which takes the time, and the authorities would age with the binary. The
-//! SDK's own client reads them anew for each service and Region.
+//! SDK's own client reads them again for each service and Region.
 
 use std::future::pending;
 use std::sync::{Arc, LazyLock};

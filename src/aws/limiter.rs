@@ -8,7 +8,7 @@
 //! - Nothing is held back until the first refusal. Five seconds without a request or an answer forget everything.
 //! - While requests are refused, one in eleven follows a silence. A bucket fills during a silence, so if the request after
 //!   it is refused all the same, the refusal is not ours. The share refused of these requests is the [`Background`].
-//! - After each round of answers the rate is set anew. If the background explains the refusals of the round, the rate
+//! - After each round of answers a new rate is set. If the background explains the refusals of the round, the rate
 //!   grows. Else it is cut to what was served.
 //!
 //! AIMD and the SDK's adaptive retry mode take every refusal for their own limit: they fall to a few requests a second

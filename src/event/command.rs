@@ -277,7 +277,7 @@ pub(super) fn read(members: &Map<String, Value>, home: &Home) -> Result<Command,
     arguments.into_command(word).ok_or_else(|| row.refuse("an argument is missing"))
 }
 
-/// In the place of a principal: the row of the entry that stops all others.
+/// Instead of a principal: the row of the entry that stops all others.
 const BREAKER: &str = "#breaker";
 
 fn claim(row: &Row, value: Option<&Value>) -> Result<Option<Claim>, UnrecognizedPayload> {

@@ -181,7 +181,7 @@ impl Reconciler<'_> {
         let outcome = finish(&mut work, ending.clone(), calls).await;
         let was_deletion_sent = matches!(work.attempt.deletion, Deletion::Confirmed | Deletion::Unclear);
         case.note = work.attempt.note.take();
-        if ending == Ending::JudgeAnew && outcome == Outcome::None {
+        if ending == Ending::JudgeAgain && outcome == Outcome::None {
             return (None, was_deletion_sent);
         }
         if let Some(role) = work.attempt.role.take() {

@@ -36,7 +36,7 @@ pub(super) fn decide(
     let decision = Decision { repair, attempt, rules, now };
     match decision.step(world) {
         // What a rehearsal may have created must have time to show, or it would count as good later.
-        Step::End(Ending::JudgeAnew) if decision.may_yet_show() => Step::Wait(Cause::LateRead),
+        Step::End(Ending::JudgeAgain) if decision.may_yet_show() => Step::Wait(Cause::LateRead),
         step => step,
     }
 }
@@ -65,7 +65,7 @@ impl Decision<'_> {
             Some(cluster) if cluster.created_at == self.repair.cluster_created_at => cluster,
             _ if must_take_back => return Step::TakeBack,
             _ if self.repair.holds_more() => return self.in_another_cluster(entry),
-            _ => return Step::End(Ending::JudgeAnew),
+            _ => return Step::End(Ending::JudgeAgain),
         };
         if let Some(reason) = self.untouchable(cluster, entry) {
             return Step::End(self.held(reason, entry));
@@ -76,7 +76,7 @@ impl Decision<'_> {
         let role = match &world.role {
             RoleState::Present(role) => role,
             RoleState::Absent if self.repair.holds_more() => return self.role_absent(entry),
-            RoleState::Absent => return Step::End(Ending::JudgeAnew),
+            RoleState::Absent => return Step::End(Ending::JudgeAgain),
             RoleState::Unreadable(fault) => return self.role_unreadable(fault),
         };
         match (&self.repair.phase, entry) {
@@ -88,7 +88,9 @@ impl Decision<'_> {
                 Step::End(if is_of_ours { Ending::OursDeletedByOwner } else { Ending::DeletedByOwner })
             }
             (Phase::DeletionSent { .. } | Phase::CreationSent { .. }, None) if self.is_permitted(role) => Step::Create,
-            (Phase::DeletionSent { .. } | Phase::CreationSent { .. }, None) => self.permit_anew(cluster, role, None),
+            (Phase::DeletionSent { .. } | Phase::CreationSent { .. }, None) => {
+                self.permit_new_role(cluster, role, None)
+            }
             (_, Some(entry)) => self.after_the_deletion(cluster, role, entry),
         }
     }
@@ -147,7 +149,7 @@ impl Decision<'_> {
             return match (self.repair.is_of_ours(), self.may_be_late()) {
                 (true, true) => Step::Wait(Cause::LateRead),
                 (true, false) => Step::End(Ending::OursDeletedByOwner),
-                (false, _) => Step::End(Ending::JudgeAnew),
+                (false, _) => Step::End(Ending::JudgeAgain),
             };
         };
         if !is_as_it_was(self.repair, self.rules, role, entry) {
@@ -166,7 +168,7 @@ impl Decision<'_> {
     fn rehearsal_made(&self, made: &str, entry: Option<&Examined>) -> Step {
         match entry {
             Some(entry) if entry.entry.arn == *made => Step::Withdraw(made.to_owned()),
-            Some(entry) if entry.entry.arn != self.repair.target.arn() => Step::End(Ending::JudgeAnew),
+            Some(entry) if entry.entry.arn != self.repair.target.arn() => Step::End(Ending::JudgeAgain),
             _ if self.may_be_late() => Step::Wait(Cause::LateRead),
             _ => Step::End(Ending::PerhapsRevived(made.to_owned())),
         }
@@ -178,11 +180,11 @@ impl Decision<'_> {
             return self.replaced_before_the_deletion(entry);
         }
         if !self.repair.is_of_ours() {
-            return Step::End(Ending::JudgeAnew);
+            return Step::End(Ending::JudgeAgain);
         }
         // Our own creation may lack what the row has: the row stays whatever happens.
         if !self.is_permitted(role) {
-            return self.permit_anew(cluster, role, None);
+            return self.permit_new_role(cluster, role, None);
         }
         let what = "the entry is not as this repair had made it".to_owned();
         Step::End(Ending::HeldOpen(Hold::ChangedMeanwhile { what }))
@@ -196,7 +198,7 @@ impl Decision<'_> {
         if self.attempt.unclear_since.is_some() && is_like_ours {
             return Step::End(Ending::PerhapsRevived(entry.entry.arn.clone()));
         }
-        Step::End(Ending::JudgeAnew)
+        Step::End(Ending::JudgeAgain)
     }
 
     /// EKS confirmed our creation, but the entry is not visible. Either the read is late or the owner deleted it. It is
@@ -209,7 +211,7 @@ impl Decision<'_> {
             return Step::End(Ending::OursDeletedByOwner);
         }
         // Should it show later, it is bound to a role that nobody permitted: the row keeps its ARN.
-        self.permit_anew(cluster, role, None)
+        self.permit_new_role(cluster, role, None)
     }
 
     fn after_the_deletion(&self, cluster: &Cluster, role: &Role, entry: &Examined) -> Step {
@@ -224,7 +226,7 @@ impl Decision<'_> {
         }
         match (self.is_permitted(role), is_older(&entry.entry, role.created_at)) {
             // The role was recreated once more: delete this entry next, if the new ID is permitted.
-            (_, true) => self.permit_anew(cluster, role, Some(&entry.entry.arn)),
+            (_, true) => self.permit_new_role(cluster, role, Some(&entry.entry.arn)),
             // Bound to a role that nobody permitted.
             (false, false) => Step::Withdraw(entry.entry.arn.clone()),
             (true, false) => match self.repair.wanted.policies_missing_in(&entry.policies) {
@@ -239,7 +241,7 @@ impl Decision<'_> {
         let deletion_at = match (&self.repair.target, &self.repair.phase) {
             // A restore deletes nothing: the archived entry is there after all.
             (Target::None(_), _) if self.may_be_late() => return Step::Wait(Cause::LateRead),
-            (Target::None(_), _) => return Step::End(Ending::JudgeAnew),
+            (Target::None(_), _) => return Step::End(Ending::JudgeAgain),
             // EKS confirmed a later creation, so this is late.
             (_, Phase::Created { .. }) => return Step::Wait(Cause::LateRead),
             (_, phase) => phase.deletion_at().unwrap_or(self.now),
@@ -250,13 +252,13 @@ impl Decision<'_> {
                 return Step::Wait(Cause::LateRead);
             }
             if !self.repair.is_of_ours() {
-                return Step::End(Ending::JudgeAnew);
+                return Step::End(Ending::JudgeAgain);
             }
             let what = "the entry that this repair had created was changed".to_owned();
             return Step::End(Ending::HeldArchived(Hold::ChangedMeanwhile { what }));
         }
         if !self.is_permitted(role) {
-            return self.permit_anew(cluster, role, None);
+            return self.permit_new_role(cluster, role, None);
         }
         // A deletion that this invocation marked and that EKS did not carry out is no late read.
         let is_sent = self.attempt.deletion != Deletion::NotSent;
@@ -265,7 +267,7 @@ impl Decision<'_> {
 
     /// The role has another ID than the permitted one, or our creation is older than the role: continue for the role that
     /// is there now, if the guardrails let it.
-    fn permit_anew(&self, cluster: &Cluster, role: &Role, ours: Option<&str>) -> Step {
+    fn permit_new_role(&self, cluster: &Cluster, role: &Role, ours: Option<&str>) -> Step {
         let expected = self.repair.permitted.role_id.to_string();
         let changed = || Hold::RoleChanged { expected, present: role.id.to_string() };
         // A person asked for one role ID; only a person names another.
@@ -283,7 +285,7 @@ impl Decision<'_> {
         }
         match ours {
             Some(arn) => Step::StartOver(arn.to_owned(), permit),
-            None => Step::PermitAnew(permit),
+            None => Step::PermitNewRole(permit),
         }
     }
 

@@ -57,7 +57,7 @@ pub(super) async fn perform(work: &mut Work, step: Step, world: World, rules: &R
             work.repair.role_absent_since = Some(calls.now());
             written(work.write(calls).await, Next::Wait(Cause::RoleAbsent))
         }
-        Step::PermitAnew(permit) => {
+        Step::PermitNewRole(permit) => {
             work.permit(permit);
             written(work.write(calls).await, Next::Look)
         }

@@ -171,7 +171,7 @@ pub(super) enum Step {
     /// Write down since when the role is gone.
     NoteAbsentRole,
     /// Continue for another role ID.
-    PermitAnew(Permit),
+    PermitNewRole(Permit),
     /// Our creation went stale: it is the entry to delete now.
     StartOver(String, Permit),
     /// Everything is there: record the entry.
@@ -186,7 +186,7 @@ pub(super) enum Ending {
     /// All is there and recorded.
     Repaired,
     /// The owner was here before anything was changed: close the row and judge the entry again.
-    JudgeAnew,
+    JudgeAgain,
     /// Waits for a person; the row stays open, since it may hold more than what stands.
     HeldOpen(Hold),
     /// Waits for a person; nothing was changed, so the row is closed.
@@ -267,7 +267,7 @@ impl Ending {
         let deletion_sent = repair.may_have_deleted();
         match self {
             Self::Repaired => Outcome::Repaired,
-            Self::JudgeAnew => Outcome::None,
+            Self::JudgeAgain => Outcome::None,
             Self::HeldOpen(reason) | Self::HeldClosed(reason) | Self::HeldArchived(reason) => {
                 Outcome::Held(reason.clone())
             }
@@ -295,7 +295,7 @@ impl Ending {
         match self {
             Self::Repaired | Self::NotWritten(_) => RowAfter::AsItIs,
             // Our own creation may lack what the row has.
-            Self::JudgeAnew | Self::HeldClosed(_) | Self::DeferredClosed(_) | Self::FailedClosed(_) => {
+            Self::JudgeAgain | Self::HeldClosed(_) | Self::DeferredClosed(_) | Self::FailedClosed(_) => {
                 if repair.is_of_ours() { RowAfter::Open } else { put_back() }
             }
             // A restore that created nothing goes back to where the person took it from.

@@ -20,7 +20,7 @@ CONSEQUENCES = {
     probes.PASSED_TO_EC2: "If not, the function's policy is wrong: every node entry is held. [AWS-23]",
     probes.PASSED_TO_EKS: "If so, a policy for eks.amazonaws.com would do too. The function's allows both. [AWS-23]",
     probes.GONE_WITH_KEYS: "Either is safe: the function's conditions end with IfExists. [AWS-43]",
-    "Does UpdateAccessEntry bind an entry anew?": (
+    "Does UpdateAccessEntry bind an entry again?": (
         "If so, an owner's update cures a stale entry. The function then replaces an entry that is good, with the"
         " same access. [AWS-3]"
     ),

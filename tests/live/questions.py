@@ -101,7 +101,7 @@ class Rebinding:
                 return None
             now = self._subject.read_entry()
             if now is None or now["accessEntryArn"] != self._stale["accessEntryArn"]:
-                return "not seen: the entry was created anew meanwhile"
+                return "not seen: the entry was created again meanwhile"
             self.rebound = True
             return f"yes: seen {self._watch.seconds:.0f} s after the update"
 

@@ -171,7 +171,7 @@ class Story:
         try:
             self.rebinding = Rebinding(self.group)
         except ClientError as problem:
-            self.seen.note("Does UpdateAccessEntry bind an entry anew?", f"not seen: {problem}")
+            self.seen.note("Does UpdateAccessEntry bind an entry again?", f"not seen: {problem}")
 
     def heal(self):
         """Waits for the function, or invokes it, until the plain role is let in and the node's entry new; compares."""
@@ -211,11 +211,11 @@ class Story:
         """The entry with a group: healed where its creator is trusted, else held; released if we were told to."""
         subject, credentials = self.group, self.credentials[self.group]
         if self.rebinding:
-            question = "Does UpdateAccessEntry bind an entry anew?"
+            question = "Does UpdateAccessEntry bind an entry again?"
             observe = self.given.observe
             self.seen.ask(question, lambda: self.rebinding.outcome(self.door, credentials, observe))
             if self.rebinding.rebound:
-                self.say(f"{subject.role_name} is let in with its old entry, which an update had bound anew.")
+                self.say(f"{subject.role_name} is let in with its old entry, which an update had bound again.")
                 return
         if self.given.invoke:
             self.deliver(subject)
@@ -260,7 +260,7 @@ class Story:
         except NotInTime:
             entry = subject.read_entry()
             if entry and entry["accessEntryArn"] != subject.entry["accessEntryArn"]:
-                why = "its entry was created anew before that could be seen; a larger SETTLE_SECONDS shows it"
+                why = "its entry was created again before that could be seen; a larger SETTLE_SECONDS shows it"
             else:
                 why = "it is let in with the entry of the deleted role; does the aws-auth map name it?"
             raise NotProven(f"The recreated {subject.role_name} was not refused: {why}.") from None

@@ -214,7 +214,7 @@ def test_the_open_questions_are_answered_as_the_world_is(aws, waiting):
     assert missing == ["AccessDeniedException for iam:PassRole"] * 6
     assert ordinary["How long is a new role an invalid principal?"].startswith("last refused after")
     assert ordinary["How long is a new entry not found by associations?"].startswith("last refused after")
-    assert ordinary["Does UpdateAccessEntry bind an entry anew?"].startswith("no, not within")
+    assert ordinary["Does UpdateAccessEntry bind an entry again?"].startswith("no, not within")
     assert "(roleCreated)" in ordinary["How long after the role's recreation did its events reach the function?"]
     question = "What is ListAssociatedAccessPolicies of an EC2_LINUX entry answered?"
     assert ordinary[question].startswith("InvalidParameterException")
@@ -243,7 +243,7 @@ def test_the_open_questions_are_answered_otherwise_in_another_world(aws):
     assert other["And one by a caller without any permission?"].startswith("ResourceInUseException")
     assert other["And one of type EC2_LINUX, where the role has an entry already?"].startswith("ResourceInUseException")
     assert other["How long is a new role an invalid principal?"] == "not at all"
-    assert other["Does UpdateAccessEntry bind an entry anew?"].startswith("yes")
+    assert other["Does UpdateAccessEntry bind an entry again?"].startswith("yes")
     assert other["How long after its deletion is an entry's creation refused?"].startswith("last after")
 
 

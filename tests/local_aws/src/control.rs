@@ -2,7 +2,7 @@
 //!
 //! | `do` | members | answer |
 //! |---|---|---|
-//! | `world` | `regions`, `clusters`, `entries`, `matches`, `delayMs` | makes the world anew ([`crate::setting`]) |
+//! | `world` | `regions`, `clusters`, `entries`, `matches`, `delayMs` | makes a new world ([`crate::setting`]) |
 //! | `limit` | `perSecond`, `burst` | from now on EKS throttles, Region by Region |
 //! | `refuse` | `share`, `seed` | from now on EKS throttles this share of all requests by chance |
 //! | `cluster` | `region`, `name`, `tags` | adds a cluster with an API server that listens ([`crate::kubernetes`]) |

@@ -45,7 +45,7 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Makes both anew.
+    /// Makes both again.
     pub fn new() -> Result<Self, Box<dyn std::error::Error>> {
         let mut authority = rcgen::CertificateParams::new(Vec::new())?;
         authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);

@@ -63,7 +63,7 @@ impl Size {
     }
 }
 
-/// Makes the world anew: roles two hours old, clusters and entries one hour, and the present time the machine's.
+/// makes a new world: roles two hours old, clusters and entries one hour, and the present time the machine's.
 pub fn set(cloud: &Cloud, size: Size, delay: Duration) {
     cloud.set_clock(OffsetDateTime::from(SystemTime::now()) - Duration::from_secs(7200));
     cloud.clear_calls();

@@ -1,6 +1,6 @@
 //! The bearer tokens of EKS: `k8s-aws-v1.` and, in Base64, a presigned `GetCallerIdentity` of STS that was signed for
 //! one cluster. As strict as the authenticator of the AWS project (aws-iam-authenticator): whatever the URL has too much
-//! or too little is refused, and the signature is computed anew with the secret key of the session.
+//! or too little is refused, and the signature is computed again with the secret key of the session.
 
 use std::collections::BTreeMap;
 

@@ -70,7 +70,7 @@ impl Case<'_> {
                 let is_of_row = policies.iter().all(|policy| self.repair.wanted.access_policies.contains(policy));
                 rule(!policies.is_empty() && is_of_row, "only the policies of the row are associated")?;
             }
-            Step::PermitAnew(permit) | Step::StartOver(_, permit) => {
+            Step::PermitNewRole(permit) | Step::StartOver(_, permit) => {
                 let reviewed = self.world.role.role().is_some_and(|role| role.id == *permit.role_id());
                 let is_let_in = [PERMITTED, LATER].iter().any(|n| role_id(*n) == *permit.role_id());
                 rule(reviewed && is_let_in, "only a role that the guardrails let in is permitted")?;

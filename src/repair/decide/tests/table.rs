@@ -1,6 +1,6 @@
 //! The transition table of the documents, printed from the decision itself.
 //!
-//! `TABLE=write cargo test --lib decide` writes it anew.
+//! `TABLE=write cargo test --lib decide` writes it again.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -47,8 +47,8 @@ fn ending(ending: &Ending, repair: &Repair) -> String {
         RowAfter::Becomes(_) | RowAfter::Deleted => "row is closed",
         RowAfter::AsItIs => "row as it is",
     };
-    if *ending == Ending::JudgeAnew {
-        return format!("judge anew, {row}");
+    if *ending == Ending::JudgeAgain {
+        return format!("judge again, {row}");
     }
     format!("**{}**{reason}, {row}", outcome.label())
 }
@@ -64,7 +64,7 @@ fn words(step: &Step, repair: &Repair) -> String {
         Step::Associate(_) => "associate".to_owned(),
         Step::TakeBack => "take associations back".to_owned(),
         Step::NoteAbsentRole => "write down since when".to_owned(),
-        Step::PermitAnew(_) => "permit the new role".to_owned(),
+        Step::PermitNewRole(_) => "permit the new role".to_owned(),
         Step::StartOver(..) => "start over".to_owned(),
         Step::Record => "record".to_owned(),
         Step::End(end) => ending(end, repair),

@@ -376,9 +376,9 @@ impl Precedence {
                 "Another party deleted the entry during the repair. The function created nothing.".to_owned()
             }
             Self::DeletedByOwner { was_ours: true } => {
-                "The function had created the entry, and EKS does not show it: another party deleted it, or EKS is late. If \
-                 it turns up, it may lack access policies. The ledger keeps all of it for 90 days: restore brings it back, \
-                 forget ends the matter."
+                "The function had created the entry, and EKS does not show it: another party deleted it, or EKS is late. The \
+                 ledger keeps all of it for 90 days: restore brings it back, forget ends the matter. If it turns up by \
+                 itself, it may lack access policies: delete it, then restore."
                     .to_owned()
             }
         }

@@ -54,9 +54,7 @@ impl Decision<'_> {
         // Whatever else changed: what the rehearsal created must go.
         match (&self.attempt.rehearsal, &world.cluster) {
             (Rehearsal::Made(made), Some(_)) => return self.rehearsal_made(made, entry),
-            // The row may hold policies that our creation lacked.
-            (Rehearsal::Withdrawn, _) if self.repair.is_of_ours() => return Step::End(Ending::OursDeletedByOwner),
-            (Rehearsal::Withdrawn, _) => return Step::End(Ending::DeletedByOwner),
+            (Rehearsal::Withdrawn, _) => return Step::End(Ending::target_deleted_by_owner(self.repair)),
             _ => {}
         }
         let is_of_other = world.cluster.is_some() && entry.is_some_and(|entry| self.is_of_other(entry));
@@ -84,8 +82,7 @@ impl Decision<'_> {
             (Phase::Created { at, .. }, None) => self.creation_is_gone(cluster, role, *at),
             // Marked by this invocation and not carried out: the owner was first.
             (Phase::DeletionSent { .. }, None) if self.attempt.deletion == Deletion::NotSent => {
-                let is_of_ours = self.repair.is_of_ours();
-                Step::End(if is_of_ours { Ending::OursDeletedByOwner } else { Ending::DeletedByOwner })
+                Step::End(Ending::target_deleted_by_owner(self.repair))
             }
             (Phase::DeletionSent { .. } | Phase::CreationSent { .. }, None) if self.is_permitted(role) => Step::Create,
             (Phase::DeletionSent { .. } | Phase::CreationSent { .. }, None) => {

@@ -96,9 +96,7 @@ async fn do_not_delete(work: &mut Work, is_first: bool, fault: Option<&Fault>, c
 async fn deletion_failed(work: &mut Work, is_first: bool, before: Deletion, fault: &Fault, calls: &impl Calls) -> Next {
     match fault.kind {
         // The owner was first.
-        FaultKind::NotFound if before == Deletion::NotSent => {
-            Next::End(if work.repair.is_of_ours() { Ending::OursDeletedByOwner } else { Ending::DeletedByOwner })
-        }
+        FaultKind::NotFound if before == Deletion::NotSent => Next::End(Ending::target_deleted_by_owner(&work.repair)),
         // Not carried out: it is sent again as soon as the entry was read once more.
         FaultKind::Throttled => {
             work.attempt.deletion = before;

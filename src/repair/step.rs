@@ -262,6 +262,11 @@ pub(super) enum RowAfter {
 }
 
 impl Ending {
+    /// The owner deleted the entry of the row before we did. If we had created it, the row may hold policies that it lacked.
+    pub(super) fn target_deleted_by_owner(repair: &Repair) -> Self {
+        if repair.is_of_ours() { Self::OursDeletedByOwner } else { Self::DeletedByOwner }
+    }
+
     /// What is reported of the entry.
     pub(super) fn outcome(&self, repair: &Repair) -> Outcome {
         let deletion_sent = repair.may_have_deleted();

@@ -101,14 +101,20 @@ async fn a_repair_costs_what_it_costs() {
         ("PutMetricData", 1),
     ];
     for (spec, expected) in [(node, &of_a_node[..]), (everything, &of_everything[..])] {
-        let stage = Stage::set().with("HOLD", "none");
-        stage.role_with("role", spec()).await;
-        let role = stage.recreate("role").await;
-        stage.cloud.clear_calls();
-        stage.deliver(stage.created(&role)).await.unwrap();
-        assert!(stage.admits("role"));
+        let stage = repaired(spec()).await;
         assert_eq!(spent(&stage.cloud), budget(expected));
     }
+}
+
+/// A stage after one event repaired one role's entry; its calls are those of the repair.
+async fn repaired(spec: EntrySpec) -> Stage {
+    let stage = Stage::set().with("HOLD", "none");
+    stage.role_with("role", spec).await;
+    let role = stage.recreate("role").await;
+    stage.cloud.clear_calls();
+    stage.deliver(stage.created(&role)).await.unwrap();
+    assert!(stage.admits("role"));
+    stage
 }
 
 /// How many turns an invocation took: the moments at which something was sent. Every request takes as long as any other,
@@ -121,12 +127,7 @@ fn turns(cloud: &Cloud) -> usize {
 async fn a_repair_takes_fourteen_turns_for_a_node_and_nineteen_for_a_standard_entry_with_two_policies() {
     let node: fn() -> EntrySpec = || EntrySpec::of_type("EC2_LINUX");
     for (spec, expected) in [(node, 14), (everything, 19)] {
-        let stage = Stage::set().with("HOLD", "none");
-        stage.role_with("role", spec()).await;
-        let role = stage.recreate("role").await;
-        stage.cloud.clear_calls();
-        stage.deliver(stage.created(&role)).await.unwrap();
-        assert!(stage.admits("role"));
+        let stage = repaired(spec()).await;
         assert_eq!(turns(&stage.cloud), expected);
     }
 }

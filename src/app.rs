@@ -68,7 +68,7 @@ impl App {
         let enabled = if self.config.regions.needs_enabled() {
             self.enabled_regions
                 .get_or_try_init(|| async {
-                    self.aws.list_enabled_regions().await.map_err(|fault| {
+                    self.aws.reads.list_enabled_regions().await.map_err(|fault| {
                         Error::RegionsUnknown(format!(
                             "REGIONS=all: the Regions enabled for the account could not be listed ({fault}). Allow \
                              account:ListRegions, or set REGIONS to a comma list of Regions."
@@ -172,7 +172,13 @@ impl<'a> Run<'a> {
     /// EKS in a Region, with this invocation's in-flight limit.
     #[must_use]
     pub fn eks(&self, region: &Region) -> crate::aws::eks::Eks {
-        self.app.aws.eks(region, self.requests_at_once())
+        self.app.aws.reads.eks(region, self.requests_at_once())
+    }
+
+    /// The same for changes, which want a permit.
+    #[must_use]
+    pub fn eks_changes(&self, region: &Region) -> crate::aws::eks::EksChanges {
+        self.app.aws.eks_changes(region, self.requests_at_once())
     }
 
     /// The most EKS requests under way at once in a Region.

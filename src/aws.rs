@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 
 use crate::model::Region;
 pub use authorities::{Authorities, UnusableBundle};
-use eks::Eks;
+use eks::{Eks, EksChanges};
 pub use http::Http;
 pub use turns::Priority;
 
@@ -40,44 +40,40 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// The most requests of single ledger rows that are under way at once: each may be a connection, with its handshake.
 const LEDGER_REQUESTS: usize = 64;
 
-/// All clients of one process.
+/// The clients that only read: whoever has nothing but these cannot change anything in AWS.
 #[derive(Debug)]
-pub struct Aws {
+pub struct Reads {
     config: aws_config::SdkConfig,
     iam: aws_sdk_iam::Client,
     account: aws_sdk_account::Client,
-    dynamodb: aws_sdk_dynamodb::Client,
-    cloudwatch: aws_sdk_cloudwatch::Client,
-    ledger_gate: Semaphore,
     eks: Mutex<BTreeMap<Region, Eks>>,
 }
 
-impl Aws {
+/// All clients of one process of the function.
+#[derive(Debug)]
+pub struct Aws {
+    /// Those that only read.
+    pub reads: Reads,
+    dynamodb: aws_sdk_dynamodb::Client,
+    cloudwatch: aws_sdk_cloudwatch::Client,
+    ledger_gate: Semaphore,
+}
+
+macro_rules! client {
+    ($sdk:ident, $config:expr) => {
+        $sdk::Client::from_conf($sdk::config::Builder::from($config).retry_partition(retries()).build())
+    };
+}
+
+impl Reads {
     /// Makes the clients from a loaded configuration; no call is made, no connection opened.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig) -> Self {
-        let config = config
-            .to_builder()
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(LONGEST_WAIT))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_attempt_timeout(Duration::from_secs(10))
-                    .operation_timeout(Duration::from_secs(50))
-                    .build(),
-            )
-            .build();
-        macro_rules! client {
-            ($sdk:ident) => {
-                $sdk::Client::from_conf($sdk::config::Builder::from(&config).retry_partition(retries()).build())
-            };
-        }
+        let config = patient(config);
         Self {
-            iam: client!(aws_sdk_iam),
-            account: client!(aws_sdk_account),
-            dynamodb: client!(aws_sdk_dynamodb),
-            cloudwatch: client!(aws_sdk_cloudwatch),
+            iam: client!(aws_sdk_iam, &config),
+            account: client!(aws_sdk_account, &config),
             config,
-            ledger_gate: Semaphore::new(LEDGER_REQUESTS),
             eks: Mutex::default(),
         }
     }
@@ -90,6 +86,26 @@ impl Aws {
         let client = clients.entry(region.clone()).or_insert_with(|| Eks::new(region.clone(), &self.config));
         client.with_most_at_once(most_at_once)
     }
+}
+
+impl Aws {
+    /// Makes the clients from a loaded configuration; no call is made, no connection opened.
+    #[must_use]
+    pub fn new(config: &aws_config::SdkConfig) -> Self {
+        let reads = Reads::new(config);
+        Self {
+            dynamodb: client!(aws_sdk_dynamodb, &reads.config),
+            cloudwatch: client!(aws_sdk_cloudwatch, &reads.config),
+            ledger_gate: Semaphore::new(LEDGER_REQUESTS),
+            reads,
+        }
+    }
+
+    /// EKS in a Region for changes, too: each of them wants a permit. They share turns and limits with the reads.
+    #[must_use]
+    pub fn eks_changes(&self, region: &Region, most_at_once: usize) -> EksChanges {
+        EksChanges::of(self.reads.eks(region, most_at_once))
+    }
 
     /// Sends a request of a single ledger row when it is its turn. The gate is never closed; without a permit the request
     /// would merely go unbounded.
@@ -97,6 +113,20 @@ impl Aws {
         let _permit = self.ledger_gate.acquire().await;
         request.await
     }
+}
+
+/// The same configuration with this crate's retries and time-outs.
+fn patient(config: &aws_config::SdkConfig) -> aws_config::SdkConfig {
+    config
+        .to_builder()
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(LONGEST_WAIT))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(Duration::from_secs(10))
+                .operation_timeout(Duration::from_secs(50))
+                .build(),
+        )
+        .build()
 }
 
 /// Retries limited by their number and their time alone. The SDK's own budget is one for the whole process and is refilled

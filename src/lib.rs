@@ -25,7 +25,7 @@
 //! Each is held by a type or by a named test.
 //!
 //! 1. No call that changes EKS is made without a permit. [`guardrail::Permit`] and [`guardrail::RemovalPermit`] name one entry,
-//!    only [`guardrail`] makes them, and the changing methods of [`aws::eks::Eks`] take them; a disassociation takes the receipt
+//!    only [`guardrail`] makes them, and the methods of [`aws::eks::EksChanges`] take them; a disassociation takes the receipt
 //!    of its association.
 //! 2. Nothing is released or restored without the alias `approve`: [`event::Authorized`] is made by [`event::authorize`] only,
 //!    and a task is made from nothing else (`only_the_alias_approve_may_release_and_restore`).

@@ -2,12 +2,12 @@
 
 use aws_sdk_account::types::RegionOptStatus;
 
-use super::Aws;
+use super::Reads;
 use crate::aws::fault::fault_of;
 use crate::fault::Fault;
 use crate::model::Region;
 
-impl Aws {
+impl Reads {
     /// The Regions enabled for the account: opt status `ENABLED` or `ENABLED_BY_DEFAULT`, in alphabetical order.
     ///
     /// # Errors

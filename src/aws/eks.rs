@@ -14,11 +14,12 @@ use time::OffsetDateTime;
 use super::turns::{Priority, Turns};
 use crate::fault::{Fault, FaultKind};
 use crate::model::{AccessEntry, AccessPolicy, AccessScope, Cluster, ClusterRef, EntryType, Region};
+pub use changes::EksChanges;
 
 /// The largest page that EKS gives (EKS API Reference: `maxResults` 1 to 100).
 const PAGE: i32 = 100;
 
-/// EKS in one Region, for one user of it.
+/// EKS in one Region, for one user of it: its reads.
 #[derive(Debug, Clone)]
 pub struct Eks {
     region: Region,

@@ -4,13 +4,13 @@
 
 use time::OffsetDateTime;
 
-use super::Aws;
+use super::Reads;
 use crate::aws::fault::fault_of;
 use crate::fault::{Fault, FaultKind};
 use crate::model::{Role, RoleArn, RoleId, RoleState};
 use crate::trust;
 
-impl Aws {
+impl Reads {
     /// The role of a name, whatever its path: names are unique in an account (IAM API Reference, `CreateRole`).
     ///
     /// Failures are a state of their own, since what could not be read must not be taken for absent.

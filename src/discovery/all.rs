@@ -114,7 +114,8 @@ pub async fn survey_all(
         .map(|region| async move { (clusters_of(run, &region, scope, ends).await, region) })
         .buffer_unordered(REGIONS_AT_ONCE)
         .collect::<Vec<_>>();
-    let (lists, roles, rows) = futures::future::join3(lists, run.app.aws.list_roles(), all_rows(run, scope)).await;
+    let (lists, roles, rows) =
+        futures::future::join3(lists, run.app.aws.reads.list_roles(), all_rows(run, scope)).await;
     let roles = match roles {
         Ok(roles) => roles,
         Err(fault) => {
@@ -423,5 +424,5 @@ pub async fn reread_role(run: &Run<'_>, sighting: &mut Sighting) {
         return;
     };
     sighting.role_read_at = run.now();
-    sighting.role = run.app.aws.get_role(arn.name()).await.of(arn);
+    sighting.role = run.app.aws.reads.get_role(arn.name()).await.of(arn);
 }

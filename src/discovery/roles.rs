@@ -22,7 +22,7 @@ pub(super) type Roles = BTreeMap<String, (RoleState, OffsetDateTime)>;
 /// Reads one role.
 pub(super) async fn read(run: &Run<'_>, name: &str) -> (RoleState, OffsetDateTime) {
     let asked_at = run.now();
-    (run.app.aws.get_role(name).await, asked_at)
+    (run.app.aws.reads.get_role(name).await, asked_at)
 }
 
 /// Reads many.

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::reconciler::Reconciler;
 use super::step::{NotNow, World};
 use crate::aws::Priority;
-use crate::aws::eks::{Eks, Entries};
+use crate::aws::eks::{Eks, EksChanges, Entries};
 use crate::fault::{Fault, FaultKind};
 use crate::guardrail::{Association, Permit};
 use crate::model::{AccessEntry, AccessPolicy, Cluster, ClusterRef, EntryType, RoleArn, RoleState, Snapshot};
@@ -101,10 +101,16 @@ impl Live<'_> {
         tokio::time::timeout(time, read).await.unwrap_or_else(late)
     }
 
+    fn priority(&self) -> Priority {
+        if self.is_urgent.load(Ordering::Relaxed) { Priority::Restoration } else { Priority::Repair }
+    }
+
     fn eks(&self) -> Eks {
-        let is_urgent = self.is_urgent.load(Ordering::Relaxed);
-        let priority = if is_urgent { Priority::Restoration } else { Priority::Repair };
-        self.reconciler.run.eks(&self.cluster.region).at(priority)
+        self.reconciler.run.eks(&self.cluster.region).at(self.priority())
+    }
+
+    fn eks_changes(&self) -> EksChanges {
+        self.reconciler.run.eks_changes(&self.cluster.region).at(self.priority())
     }
 }
 
@@ -129,24 +135,25 @@ impl Calls for Live<'_> {
     }
 
     async fn role(&self) -> RoleState {
-        let read = async { Ok(self.reconciler.run.app.aws.get_role(self.principal.name()).await.of(self.principal)) };
+        let read =
+            async { Ok(self.reconciler.run.app.aws.reads.get_role(self.principal.name()).await.of(self.principal)) };
         self.in_time(read).await.unwrap_or_else(RoleState::Unreadable)
     }
 
     async fn create(&self, permit: &Permit, wanted: &Snapshot) -> Result<AccessEntry, Fault> {
-        self.eks().create_access_entry(permit, wanted).await
+        self.eks_changes().create_access_entry(permit, wanted).await
     }
 
     async fn delete(&self, permit: &Permit) -> Result<(), Fault> {
-        self.eks().delete_access_entry(permit).await
+        self.eks_changes().delete_access_entry(permit).await
     }
 
     async fn associate(&self, permit: &Permit, policy: &AccessPolicy) -> Result<(), Fault> {
-        self.eks().associate_access_policy(permit, policy).await
+        self.eks_changes().associate_access_policy(permit, policy).await
     }
 
     async fn disassociate(&self, association: &Association) -> Result<(), Fault> {
-        self.eks().disassociate_access_policy(association).await
+        self.eks_changes().disassociate_access_policy(association).await
     }
 
     async fn write(&self, row: &mut Row) -> Result<(), NotWritten> {

@@ -225,7 +225,7 @@ impl<'a> Reconciler<'a> {
         sighting.role_read_at = run.now();
         let (seen, role, row) = Box::pin(futures::future::join3(
             examine(run, &sighting.at, principal.as_str()),
-            run.app.aws.get_role(principal.name()),
+            run.app.aws.reads.get_role(principal.name()),
             run.ledger().row(principal.as_str(), &sighting.at, run.now()),
         ))
         .await;

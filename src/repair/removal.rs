@@ -90,7 +90,7 @@ impl Reconciler<'_> {
             let fault = now.err().or(seen.err());
             return fault.map(|fault| Outcome::Failed(Failure::AwsError(fault)));
         }
-        Some(match run.eks(&before.at.region).remove_access_entry(permit).await {
+        Some(match run.eks_changes(&before.at.region).remove_access_entry(permit).await {
             Ok(()) => Outcome::Removed(Gone::RoleDeleted),
             // Our own deletion of an earlier try has arrived.
             Err(fault) if fault.kind == FaultKind::NotFound && was_sent_before => Outcome::Removed(Gone::RoleDeleted),

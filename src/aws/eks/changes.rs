@@ -7,12 +7,27 @@ use aws_sdk_eks::config::timeout::TimeoutConfig;
 use aws_sdk_eks::types;
 
 use super::{Eks, entry_of};
+use crate::aws::Priority;
 use crate::fault::Fault;
 use crate::guardrail::{Association, Permit, RemovalPermit};
 use crate::limits::CHANGE_TIMEOUT;
 use crate::model::{AccessEntry, AccessPolicy, ClusterRef, RoleArn, Snapshot};
 
-impl Eks {
+/// EKS in one Region, for one user of it: what changes who may enter.
+#[derive(Debug, Clone)]
+pub struct EksChanges(Eks);
+
+impl EksChanges {
+    pub(in crate::aws) fn of(eks: Eks) -> Self {
+        Self(eks)
+    }
+
+    /// The same, for requests of this priority; without it they are those of a repair.
+    #[must_use]
+    pub fn at(self, priority: Priority) -> Self {
+        Self(self.0.at(priority))
+    }
+
     /// Creates an entry as the snapshot has it, with less than was described: what EKS generates, and what only AWS
     /// may set, is left out. Sent once.
     ///
@@ -24,6 +39,7 @@ impl Eks {
         let groups = snapshot.creation_groups();
         let tags = snapshot.creation_tags();
         let request = self
+            .0
             .client
             .create_access_entry()
             .cluster_name(&permit.cluster().name)
@@ -33,7 +49,7 @@ impl Eks {
             .set_kubernetes_groups((!groups.is_empty()).then(|| groups.to_vec()))
             .set_tags((!tags.is_empty()).then(|| tags.into_iter().collect()));
         let send = || request.clone().customize().config_override(in_time()).send();
-        let reply = self.change(OPERATION, send).await?;
+        let reply = self.0.change(OPERATION, send).await?;
         let entry = reply.access_entry.ok_or_else(|| Fault::malformed(OPERATION, "accessEntry"))?;
         entry_of(OPERATION, entry)
     }
@@ -56,13 +72,14 @@ impl Eks {
 
     async fn delete(&self, cluster: &ClusterRef, principal: &RoleArn) -> Result<(), Fault> {
         let request = self
+            .0
             .client
             .delete_access_entry()
             .cluster_name(&cluster.name)
             .principal_arn(principal.as_str())
             .customize()
             .config_override(in_time());
-        self.change_once("DeleteAccessEntry", || request.send()).await.map(drop)
+        self.0.change_once("DeleteAccessEntry", || request.send()).await.map(drop)
     }
 
     /// Associates a policy, or sets the scope of an associated one: an upsert (EKS User Guide, "Associate access
@@ -77,6 +94,7 @@ impl Eks {
             .set_namespaces((!namespaces.is_empty()).then(|| namespaces.to_vec()))
             .build();
         let request = self
+            .0
             .client
             .associate_access_policy()
             .cluster_name(&permit.cluster().name)
@@ -84,7 +102,7 @@ impl Eks {
             .policy_arn(&policy.policy_arn)
             .access_scope(scope);
         let send = || request.clone().customize().config_override(in_time()).send();
-        self.change("AssociateAccessPolicy", send).await.map(drop)
+        self.0.change("AssociateAccessPolicy", send).await.map(drop)
     }
 
     /// Takes an association back.
@@ -93,12 +111,13 @@ impl Eks {
     /// Any [`Fault`].
     pub async fn disassociate_access_policy(&self, association: &Association) -> Result<(), Fault> {
         let request = self
+            .0
             .client
             .disassociate_access_policy()
             .cluster_name(&association.cluster().name)
             .principal_arn(association.principal().as_str())
             .policy_arn(association.policy_arn());
-        self.read("DisassociateAccessPolicy", || request.clone().send()).await.map(drop)
+        self.0.read("DisassociateAccessPolicy", || request.clone().send()).await.map(drop)
     }
 }
 

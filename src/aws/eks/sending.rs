@@ -139,12 +139,12 @@ impl Eks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::Aws;
+    use crate::aws::Reads;
 
     #[test]
     fn all_users_of_a_region_share_what_they_learn_of_its_limits() {
         let config = aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest());
-        let aws = Aws::new(&config.build());
+        let aws = Reads::new(&config.build());
         let (event, sweep) = (aws.eks(&Region("eu-west-1".to_owned()), 8), aws.eks(&Region("eu-west-1".to_owned()), 2));
         assert!(Arc::ptr_eq(&event.turns, &sweep.turns));
         assert_eq!((event.most_at_once, sweep.most_at_once), (8, 2));

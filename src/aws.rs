@@ -13,6 +13,8 @@ mod http;
 pub mod iam;
 mod limiter;
 pub mod stored;
+#[cfg(feature = "cli")]
+pub mod sts;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -133,6 +135,14 @@ fn patient(config: &aws_config::SdkConfig) -> aws_config::SdkConfig {
 /// by successes only: after an outage a warm process would not repeat anything any more.
 fn retries() -> RetryPartition {
     RetryPartition::custom("access-entry-guard").token_bucket(TokenBucket::unlimited()).build()
+}
+
+/// The same for a person, who may have no Region set: then that of IAM, from which all others can be named.
+#[cfg(feature = "cli")]
+pub async fn load_config_of_person(http: &Http) -> aws_config::SdkConfig {
+    use aws_config::meta::region::RegionProviderChain;
+    let region = RegionProviderChain::default_provider().or_else("us-east-1");
+    aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http.client()).region(region).load().await
 }
 
 /// The SDK's configuration from the environment, with one HTTP client for everything.

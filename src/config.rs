@@ -90,6 +90,16 @@ impl Config {
         })
     }
 
+    /// What the function works with if nothing is set but a ledger.
+    ///
+    /// # Panics
+    /// Never: the defaults parse.
+    #[must_use]
+    pub fn by_default() -> Self {
+        let ledger = |name: &str| (name == "LEDGER_TABLE").then(|| "ledger".to_owned());
+        Self::from_lookup(ledger).expect("the defaults parse")
+    }
+
     /// Most EKS requests that a sweep has under way at once in one Region: a quarter, at least one, so that the
     /// account's API limits are left to others.
     #[must_use]

@@ -209,6 +209,14 @@ pub fn review(request: Request<'_>) -> Result<Permit, Refusal> {
     Ok(Permit { principal: principal.clone(), cluster: cluster.at.clone(), role_id: role.id.clone(), grounds })
 }
 
+/// What [`review`] would say, without its permit: for whoever only looks.
+///
+/// # Errors
+/// The [`Refusal`].
+pub fn preview(request: Request<'_>) -> Result<(), Refusal> {
+    review(request).map(drop)
+}
+
 /// Reviews the continuation of an open row: for its role ID and no other, and only for what may be created at all.
 /// Only the mode and the ignore tag are checked again. A changed budget or pattern does not stop a repair that has
 /// started.

@@ -64,6 +64,7 @@ pub mod guardrail;
 pub mod trust;
 
 pub mod case;
+pub mod commands;
 
 pub mod aws;
 pub mod ledger;
@@ -75,6 +76,7 @@ pub mod discovery;
 
 pub mod record;
 pub mod repair;
+pub mod scan;
 
 pub mod forget;
 pub mod inventory;

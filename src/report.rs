@@ -179,8 +179,9 @@ impl Report {
     /// The cases, worst first.
     #[must_use]
     pub fn with_cases(mut self, mut cases: Vec<Case>, invocation: &Invocation, creator: &Creators<'_>) -> Self {
-        cases.sort_by(|a, b| order(a).cmp(&order(b)));
-        self.entries = cases.iter().take(MOST_ENTRIES).map(|case| Entry::of(case, invocation, creator)).collect();
+        sort(&mut cases);
+        let entry = |case: &Case| Entry { remedy: remedy::of(case, invocation), ..Entry::of(case, creator) };
+        self.entries = cases.iter().take(MOST_ENTRIES).map(entry).collect();
         self.entries_omitted = cases.len() - self.entries.len();
         self
     }
@@ -339,6 +340,11 @@ fn fitting(items: &[impl Serialize], most_bytes: usize) -> (usize, usize) {
     (items.len(), bytes)
 }
 
+/// Worst first.
+pub fn sort(cases: &mut [Case]) {
+    cases.sort_by(|a, b| order(a).cmp(&order(b)));
+}
+
 fn order(case: &Case) -> (u8, &str, &str, &str) {
     (case.verdict.rank(), &case.sighting.at.region.0, &case.sighting.at.name, case.sighting.principal.as_str())
 }
@@ -347,7 +353,9 @@ fn order(case: &Case) -> (u8, &str, &str, &str) {
 pub type Creators<'a> = [(&'a str, &'a str)];
 
 impl Entry {
-    fn of(case: &Case, invocation: &Invocation, creators: &Creators<'_>) -> Self {
+    /// What is known of a case; without a remedy, which is a matter of who reads it.
+    #[must_use]
+    pub fn of(case: &Case, creators: &Creators<'_>) -> Self {
         let sighting = &case.sighting;
         let role = sighting.role.role();
         let snapshot = sighting.snapshot();
@@ -363,7 +371,7 @@ impl Entry {
             outcome: case.outcome.label(),
             reason: case.outcome.reason(),
             detail: detail(case, created_by.map(|(_, arn)| *arn)),
-            remedy: remedy::of(case, invocation),
+            remedy: None,
             claimed_by: None,
             role_id: role.map(|role| role.id.to_string()),
             previous_role_id: case.previous_role_id.as_ref().map(ToString::to_string),

@@ -39,6 +39,12 @@ pub enum Entries<T> {
 }
 
 impl Eks {
+    /// The Region.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
     /// The names of all clusters of the Region, connected (external) ones left out: they have no access entries.
     ///
     /// # Errors

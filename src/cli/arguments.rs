@@ -1,0 +1,19 @@
+//! What can be asked for on the command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::scan;
+
+/// Finds EKS access entries that are bound to a deleted IAM role while the role of that name exists again, and says how to
+/// repair them.
+#[derive(Debug, Parser)]
+#[command(name = "access-entry-guard", version, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Scan(scan::Arguments),
+}

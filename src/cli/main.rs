@@ -1,0 +1,36 @@
+//! `access-entry-guard`, the command: for a person or a pipeline, with the caller's own AWS credentials.
+//!
+//! Results go to standard output; progress to standard error, if that is a terminal; an error is one line there, which says
+//! what to do. What an exit status means stands with each subcommand; 2 is always "it could not be told".
+
+mod arguments;
+mod output;
+mod scan;
+mod session;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+use session::Session;
+use stop::Stop;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments).await {
+        Ok(status) => ExitCode::from(status),
+        Err(Stop(why)) => {
+            eprintln!("access-entry-guard: {}", output::shown(&why));
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<u8, Stop> {
+    match arguments.command {
+        Command::Scan(arguments) => scan::run(&Session::begin().await?, arguments).await,
+    }
+}

@@ -1,0 +1,322 @@
+//! `scan`: every entry of every cluster, what is broken, and the commands that repair it.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use access_entry_guard::case::Case;
+use access_entry_guard::commands::EntrySeen;
+use access_entry_guard::model::{Region, Role};
+use access_entry_guard::outcome::{Hold, Outcome};
+use access_entry_guard::report::Entry;
+use access_entry_guard::row::form::rfc3339;
+use access_entry_guard::scan::{Progress, Scan, Scope, scan};
+use access_entry_guard::verdict::Verdict;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::output::{Format, Output, Sheet, print, print_json, shown};
+use crate::session::Session;
+use crate::stop::Stop;
+
+/// Look at every access entry of every cluster; nothing is changed and nothing has to be deployed
+///
+/// Shows the entries that are bound to a deleted role, or whose role is gone, and the commands that repair them with
+/// everything that they have. Every call reads: it can be run anywhere at any time.
+///
+/// Exit status: 1 if an entry is stale or orphaned; else 2 if something could not be told; else 0.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only this Region; may be repeated [default: every Region enabled for the account]
+    #[arg(long = "region", value_name = "REGION")]
+    regions: Vec<String>,
+    /// Only clusters of this name; may be repeated
+    #[arg(long = "cluster", value_name = "NAME")]
+    clusters: Vec<String>,
+    /// Only entries of this role, by name or ARN; may be repeated
+    #[arg(long = "role", value_name = "NAME_OR_ARN")]
+    roles: Vec<String>,
+    /// Show in a table also the commands for entries that the function would hold for a person
+    #[arg(long)]
+    repair_commands: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Scans, prints what was seen, and gives the exit status.
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, Stop> {
+    let roles = arguments.roles.iter().map(|role| session.role(role)).collect::<Result<_, _>>()?;
+    let format = arguments.output.format();
+    let scope = Scope {
+        regions: session.regions(&arguments.regions).await?,
+        clusters: arguments.clusters,
+        roles,
+        with_all_policies: format == Format::Html,
+    };
+    let bar = Bar::new(scope.regions.len());
+    let home = &session.caller.home;
+    let scanned = scan(&session.reads, home, &scope, &bar, &OffsetDateTime::now_utc).await;
+    bar.end();
+    let seen = scanned.map_err(|fault| {
+        Stop(format!(
+            "the account's roles could not be listed ({fault}), so nothing can be judged; allow iam:ListRoles"
+        ))
+    })?;
+    if seen.clusters == 0 && !scope.clusters.is_empty() && seen.blind_spots.is_empty() {
+        return Err(Stop(format!(
+            "there is no EKS cluster {} in {}; check the name and the Region",
+            scope.clusters.join(", "),
+            names(&scope.regions)
+        )));
+    }
+    let findings: Vec<Finding> = seen.cases.iter().map(Finding::of).collect();
+    match format {
+        Format::Json => print_json(&to_json(&seen, &findings, &home.account))?,
+        Format::Table => print(&as_text(&seen, &findings, arguments.repair_commands))?,
+        Format::Markdown => print(&sheet(&findings).markdown())?,
+        Format::Csv => print(&sheet(&findings).csv()?)?,
+        Format::Html => return Err(Stop::because("html is not ready")),
+    }
+    Ok(if seen.has_findings() {
+        1
+    } else if seen.is_unsure() {
+        2
+    } else {
+        0
+    })
+}
+
+fn names(regions: &[Region]) -> String {
+    match regions {
+        few if few.len() <= 5 => few.iter().map(|region| region.0.as_str()).collect::<Vec<_>>().join(", "),
+        many => format!("any of the {} enabled Regions", many.len()),
+    }
+}
+
+/// An entry that is not fresh, as it is printed.
+struct Finding<'a> {
+    case: &'a Case,
+    entry: Value,
+    commands: Vec<String>,
+}
+
+impl<'a> Finding<'a> {
+    fn of(case: &'a Case) -> Self {
+        let mut entry = json!(Entry::of(case, &[]));
+        if case.outcome == Outcome::WouldRepair {
+            let lines = "With its default settings, the function would repair it.";
+            entry["detail"] = json!(lines);
+        }
+        let commands = commands(case);
+        entry["commands"] = json!(commands);
+        Self { case, entry, commands }
+    }
+
+    fn text(&self, member: &str) -> &str {
+        self.entry[member].as_str().unwrap_or_default()
+    }
+
+    fn is_held(&self) -> bool {
+        matches!(self.case.outcome, Outcome::Held(_))
+    }
+}
+
+/// What repairs the entry by hand; nothing for one that could not be created again.
+fn commands(case: &Case) -> Vec<String> {
+    let sighting = &case.sighting;
+    let (Some(principal), Some(examined)) = (sighting.principal.role(), &sighting.entry) else { return Vec::new() };
+    let seen = EntrySeen { cluster: &sighting.at, principal, entry_arn: Some(&examined.entry.arn) };
+    match (&case.verdict, &case.outcome, sighting.role.role()) {
+        (_, Outcome::Held(Hold::CannotRecreate { .. }), _) => Vec::new(),
+        (Verdict::Stale(_), _, Some(role)) => seen.replace(&examined.snapshot(), &role.id),
+        (Verdict::Orphaned, ..) => seen.delete(),
+        _ => Vec::new(),
+    }
+}
+
+fn to_json(seen: &Scan, findings: &[Finding<'_>], account: &str) -> Value {
+    let spots = seen.blind_spots.iter().map(|spot| {
+        let mut value = json!({"region": spot.region, "reason": spot.label(), "detail": spot.detail});
+        if let Some(cluster) = &spot.cluster {
+            value["clusterName"] = json!(cluster);
+        }
+        value
+    });
+    json!({
+        "version": "1", "accountId": account, "regions": seen.regions, "clusters": seen.clusters,
+        "entriesExamined": seen.entries_examined,
+        "entries": findings.iter().map(|finding| &finding.entry).collect::<Vec<_>>(),
+        "blindSpots": spots.collect::<Vec<_>>(),
+    })
+}
+
+fn sheet(findings: &[Finding<'_>]) -> Sheet {
+    let rows = findings.iter().map(|finding| {
+        let would = match finding.text("reason") {
+            "" => finding.text("outcome").to_owned(),
+            reason => format!("{}: {reason}", finding.text("outcome")),
+        };
+        vec![
+            finding.text("verdict").to_owned(),
+            finding.text("principalArn").to_owned(),
+            finding.text("clusterName").to_owned(),
+            finding.text("region").to_owned(),
+            finding.text("type").to_owned(),
+            finding.text("createdAt").to_owned(),
+            finding.text("roleCreatedAt").to_owned(),
+            would,
+        ]
+    });
+    Sheet {
+        columns: vec![
+            "entry",
+            "principal",
+            "cluster",
+            "region",
+            "type",
+            "entry made",
+            "role made",
+            "the function would say",
+        ],
+        rows: rows.collect(),
+    }
+}
+
+/// What a person reads: first what is broken, then what to do about each of them.
+fn as_text(seen: &Scan, findings: &[Finding<'_>], with_all_commands: bool) -> String {
+    let mut text = String::new();
+    let (told, rest): (Vec<&Finding<'_>>, Vec<&Finding<'_>>) =
+        findings.iter().partition(|finding| matches!(finding.case.verdict, Verdict::Undecided(_)));
+    let is = |label: &str| rest.iter().filter(|finding| finding.text("verdict") == label).count();
+    let _ = writeln!(
+        text,
+        "{} entries in {} clusters of {} Regions: {} stale, {} orphaned, {} bound to their role, {} that are not judged.",
+        seen.entries_examined,
+        seen.clusters,
+        seen.regions,
+        is("stale"),
+        is("orphaned"),
+        seen.fresh.len(),
+        told.len()
+    );
+    if !findings.is_empty() {
+        let _ = writeln!(text, "\n{}", sheet(findings).table());
+    }
+    for finding in rest {
+        describe(&mut text, finding, with_all_commands);
+    }
+    if !seen.blind_spots.is_empty() {
+        let _ = writeln!(text, "\nNot seen:");
+        for spot in &seen.blind_spots {
+            let place = spot.cluster.as_ref().map_or_else(String::new, |cluster| format!(", cluster {cluster}"));
+            let _ = writeln!(text, "  {}{}: {} ({})", spot.region, shown(&place), spot.label(), shown(&spot.detail));
+        }
+    }
+    text
+}
+
+fn describe(text: &mut String, finding: &Finding<'_>, with_all_commands: bool) {
+    let (case, sighting) = (finding.case, &finding.case.sighting);
+    let _ = writeln!(
+        text,
+        "\n{} in {}, {}",
+        shown(sighting.principal.as_str()),
+        shown(&sighting.at.name),
+        sighting.at.region
+    );
+    let what = match (&case.verdict, sighting.role.role()) {
+        (Verdict::Stale(_), _) => {
+            "  Stale: the entry is bound to a deleted role of this name. Every request of the present role is refused (401)."
+        }
+        (Verdict::Orphaned, _) => "  Orphaned: there is no such role. The entry grants nothing to anybody.",
+        _ => "  Not judged.",
+    };
+    let _ = writeln!(text, "{what}");
+    if let Some(detail) = finding.entry["detail"].as_str() {
+        let _ = writeln!(text, "  {}", shown(detail));
+    }
+    if finding.is_held() {
+        if let Some(snapshot) = sighting.snapshot() {
+            let _ = writeln!(text, "  It grants: {}", shown(&snapshot.grants()));
+        }
+        if let Some(role) = sighting.role.role() {
+            describe_role(text, role);
+        }
+        if let Some(principal) = sighting.principal.role() {
+            let seen = EntrySeen { cluster: &sighting.at, principal, entry_arn: None };
+            let _ = writeln!(text, "  Who created the role: {}", seen.creators());
+        }
+    }
+    match (finding.commands.as_slice(), finding.is_held() && !with_all_commands) {
+        ([], _) => {}
+        (_, true) => {
+            let _ = writeln!(
+                text,
+                "  Once you know that the role is the right one, --repair-commands shows what repairs the entry."
+            );
+        }
+        (commands, false) => {
+            let _ = writeln!(text, "  To repair it (each line is safe to run again):\n");
+            for command in commands {
+                let _ = writeln!(text, "{command}");
+            }
+        }
+    }
+}
+
+fn describe_role(text: &mut String, role: &Role) {
+    let age = OffsetDateTime::now_utc() - role.created_at;
+    let _ = writeln!(
+        text,
+        "  The role: ID {}, created {} ({} days ago)",
+        shown(&role.id.0),
+        rfc3339(role.created_at),
+        age.whole_days()
+    );
+    let policy = role.trust_policy.as_deref().unwrap_or("it cannot be read");
+    let _ = writeln!(text, "  Who may assume it: {}", shown(policy));
+}
+
+/// How far the scan has come, on a terminal: entries done of those found, and an estimate of the time left.
+struct Bar {
+    bar: ProgressBar,
+    regions: usize,
+    regions_done: AtomicUsize,
+    clusters: AtomicUsize,
+}
+
+impl Bar {
+    fn new(regions: usize) -> Self {
+        // Hidden by itself if standard error is no terminal.
+        let bar = ProgressBar::new(0);
+        let style = ProgressStyle::with_template("{msg}: {pos} of {len} entries, {eta} left").ok();
+        if let Some(style) = style {
+            bar.set_style(style);
+        }
+        Self { bar, regions, regions_done: AtomicUsize::new(0), clusters: AtomicUsize::new(0) }
+    }
+
+    fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Progress for Bar {
+    fn region(&self, clusters: usize) {
+        let clusters = self.clusters.fetch_add(clusters, Ordering::Relaxed) + clusters;
+        let done = self.regions_done.fetch_add(1, Ordering::Relaxed) + 1;
+        self.bar.set_message(format!("{done} of {} Regions, {clusters} clusters", self.regions));
+    }
+
+    fn cluster(&self, entries: usize) {
+        self.bar.inc_length(entries as u64);
+    }
+
+    fn entry(&self) {
+        self.bar.inc(1);
+    }
+
+    fn throttled(&self, region: &Region) {
+        self.bar.println(format!("{region} refuses requests, since there are too many of them; waiting for it"));
+    }
+}

@@ -1,4 +1,4 @@
-"""The policies that the README prints for those who deploy and for the key: that they parse, fit and suffice.
+"""The policies that the documents print for those who deploy and for the key: that they parse, fit and suffice.
 
 What the deployment of a resource needs is what its type's schema lists ("handlers", CloudFormation registry), as cfn-lint
 ships it. What of it this template does not need is named below.
@@ -10,10 +10,9 @@ import re
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
+from documents import chapter, document
 from evaluator import ALLOWED, NOT_ALLOWED, Request, decide
-from stack import PROJECT
 
-README = (PROJECT / "README.md").read_text()
 OURS = "us-east-1:111122223333"
 
 # A resource of each type as the template names it with its defaults.
@@ -89,15 +88,6 @@ WITH_A_KEY = {"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt"
 @pytest.fixture(scope="module")
 def resources(plain) -> dict[str, dict]:
     return plain["Resources"]
-
-
-def chapter(heading: str) -> str:
-    return README.split(f"\n### {heading}\n")[1].split("\n### ")[0]
-
-
-def document(heading: str) -> dict:
-    (text,) = re.findall(r"```json\n(.*?)```", chapter(heading), re.DOTALL)
-    return json.loads(text)
 
 
 def needed_for(kind: str) -> set[str]:

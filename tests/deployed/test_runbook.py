@@ -1,7 +1,6 @@
-"""The runbook's commands, as the README prints them, with the real AWS CLI against the deployed stack."""
+"""The runbook's commands, as the documents print them, with the real AWS CLI against the deployed stack."""
 
 import json
-import re
 import socket
 import subprocess
 import sys
@@ -9,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from documents import TEXTS, block_with, blocks, chapter
 from emulator import ACCOUNT
 from package import with_code_at
-from stack import BUCKET, PROJECT, TEMPLATE
+from stack import BUCKET, TEMPLATE
 from test_tools import needs
 from world import Cluster, create_role, creation_event, recreate_role
-
-README = (PROJECT / "README.md").read_text()
 
 pytestmark = needs("jq")
 
@@ -45,11 +43,7 @@ def run(emulator, tmp_path):
 
 def block_of(heading: str) -> str:
     """The first shell block of a chapter."""
-    return re.search(r"```sh\n(.*?)```", chapter(heading), re.DOTALL)[1]
-
-
-def chapter(heading: str) -> str:
-    return README.split(f"\n### {heading}\n")[1].split("\n### ")[0]
+    return blocks("sh", chapter(heading))[0]
 
 
 def test_rule_and_schedule_can_be_turned_off_and_on_and_are_then_as_before(emulator, stack, run):
@@ -78,7 +72,7 @@ def test_a_later_version_by_cloudformation_keeps_every_parameter(emulator, stack
     functions = emulator.client("lambda")
     stack.deploy(SettleSeconds="7", Mode="observe")
     before = functions.get_function_configuration(FunctionName="access-entry-guard")["Environment"]
-    (later,) = [b for b in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "update-stack --" in b]
+    later = block_with("update-stack --")
     template = TEMPLATE.read_text().replace("Execution role of Access Entry Guard", "Another version")
     emulator.client("s3").put_object(Bucket=BUCKET, Key="later.yaml", Body=with_code_at(template, f"s3://{BUCKET}/bootstrap.zip"))
 
@@ -132,7 +126,7 @@ def test_a_record_of_a_failed_invocation_is_handed_in_whatever_its_cause(emulato
 
 
 def test_the_cli_keeps_a_connection_alive_if_it_is_told_to(tmp_path):
-    """The setting that the README names does what it says: the kernel's keep-alive timer runs while the CLI waits."""
+    """The setting that the documents name does what it says: the kernel's keep-alive timer runs while the CLI waits."""
 
     def timer_with(config: str) -> str:
         (tmp_path / "config").write_text(f"[default]\n{config}\n")
@@ -152,10 +146,10 @@ def test_the_cli_keeps_a_connection_alive_if_it_is_told_to(tmp_path):
                 waiting.wait()
             return timer.split(":")[0]
 
-    assert "`aws configure set tcp_keepalive true`" in README
+    assert any("`aws configure set tcp_keepalive true`" in text for text in TEXTS.values())
     assert (timer_with(""), timer_with("tcp_keepalive = true")) == ("00", "02")
 
 
-def test_no_command_of_the_readme_takes_the_ledgers_policy_away_or_writes_a_row():
+def test_no_printed_command_takes_the_ledgers_policy_away_or_writes_a_row():
     for command in ["delete-resource-policy", "put-resource-policy", "delete-item", "put-item", "update-item"]:
-        assert f"aws dynamodb {command}" not in README
+        assert not [path for path, text in TEXTS.items() if f"aws dynamodb {command}" in text]

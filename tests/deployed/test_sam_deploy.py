@@ -1,13 +1,13 @@
-"""The README's `sam deploy`, with the real SAM CLI against the emulator: what a person set stays over an upgrade."""
+"""The documents' `sam deploy`, with the real SAM CLI against the emulator: what a person set stays over an upgrade."""
 
 import os
 import subprocess
 
 import pytest
 
+from documents import commands
 from emulator import ACCOUNT
 from stack import TEMPLATE, bootstrap_path
-from test_readme import commands
 
 TOOLS = os.environ.get("BUILD_TOOLS", "")
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not TOOLS, reason="make test runs these, with th
 
 @pytest.fixture
 def deploy(emulator, tmp_path):
-    """Runs a `sam deploy` of the README in a directory where `sam build` has been."""
+    """Runs a `sam deploy` of the documents in a directory where `sam build` has been."""
     built = tmp_path / ".aws-sam" / "build"
     (built / "GuardFunction").mkdir(parents=True)
     code = built / "GuardFunction" / "bootstrap"

@@ -1,23 +1,17 @@
-"""The README is held to the project: promises to the tests that it names, links to its chapters, commands to the tools."""
+"""The documents are held to the project: promises to the tests that they name, links to chapters, commands to the tools."""
 
 import json
 import re
-import shlex
 
 import botocore.session
 import cfnlint
 import pytest
 from botocore import xform_name
 
+from documents import DOCUMENTS, anchors, blocks, chapter, commands, without_blocks
 from stack import PROJECT
 
-README = (PROJECT / "README.md").read_text()
 TESTS = PROJECT / "tests"
-
-
-def chapter(heading: str) -> str:
-    _, text = README.split(f"\n### {heading}\n")
-    return text
 
 
 def test_every_test_that_a_promise_names_is_there():
@@ -54,16 +48,24 @@ def text_of(file: str) -> str:
     return (alone if alone.exists() else TESTS / "scenarios" / file / "mod.rs").read_text()
 
 
-def test_every_link_within_the_readme_leads_to_a_chapter():
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", README, flags=re.DOTALL), re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
+@pytest.mark.parametrize("path", [*DOCUMENTS, TESTS / "what-aws-does.md"], ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_link_leads_to_a_file_or_a_chapter(path):
+    text = re.sub(r"`[^`\n]+`", "", without_blocks(path.read_text()))
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"^\[[^\]]+\]: (\S+)$", text, re.MULTILINE)
+    lost = []
+    for target in targets:
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, place = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        if not there.exists() or place and place not in anchors(there):
+            lost.append(target)
+    assert lost == []
 
 
 def test_every_path_in_the_map_of_the_code_is_there():
-    _, rest = README.split("\n## For developers\n")
-    table = rest[: rest.index("| target |")]
+    text = chapter("For developers")
+    table = text[: text.index("| target |")]
     paths = [path for path in re.findall(r"`((?:src|tests|events)/[\w./]*)`", table)]
 
     assert len(paths) > 10
@@ -76,31 +78,11 @@ def test_the_ledgers_table_has_every_attribute_of_a_row_and_no_other():
     fields = set(re.findall(r"^    (\w+): ", "".join(structs), re.MULTILINE)) - {"body"}
     stored = {re.sub(r"_(\w)", lambda letter: letter[1].upper(), name) for name in fields}
 
-    text = chapter("Ledger").split("\n## ")[0]
+    text = chapter("Ledger")
     table = re.findall(r"^\| (`.+?`) \|", text, re.MULTILINE)
     keys = set(re.findall(r"key `(\w+)`", text.split("| attribute |")[0]))
 
     assert {name for names in table for name in re.findall(r"`(\w+)`", names)} | keys == stored
-
-
-def commands(program: str) -> list[list[str]]:
-    """The words of each command of a program in the README, in blocks and in lines."""
-    shell = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    inline = re.findall(rf"(?<!`)`({program} [^`]+)`(?!`)", README)
-    found = []
-    for text in shell + inline:
-        text = re.sub(r"(^|\s)# .*", "", text.replace("\\\n", " ")).replace("\n", " ; ")
-        lexer = shlex.shlex(text, posix=True, punctuation_chars="();|&<>")
-        lexer.commenters = ""
-        lexer.whitespace_split = True
-        words: list[str] = []
-        for word in [*lexer, ";"]:
-            if re.fullmatch(r"[();|&<>]+", word):
-                found += [words[words.index(program) :]] if program in words else []
-                words = []
-            else:
-                words.append(re.sub(r"^\w+=\$$", "", word))
-    return found
 
 
 # What the AWS CLI has beside the services' own operations and parameters.
@@ -142,8 +124,8 @@ def test_every_make_target_is_there():
     assert {words[1] for words in commands("make")} - targets == set()
 
 
-def test_every_document_in_the_readme_can_be_read():
-    for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL):
+def test_every_document_to_copy_can_be_read():
+    for text in blocks("json"):
         json.loads(text)
-    for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL):
+    for text in blocks("yaml"):
         assert [str(match) for match in cfnlint.lint(text)] == []

@@ -44,6 +44,9 @@
 //!     and its neighbours in `faults.rs`).
 //! 11. The times nest as [`limits`] has them, checked at compile time.
 
+#[cfg(doc)]
+pub mod docs;
+
 pub mod fault;
 pub mod limits;
 pub mod model;

@@ -3,6 +3,7 @@
 import json
 import re
 
+import boto3
 import botocore.session
 import cfnlint
 import pytest
@@ -63,6 +64,42 @@ def test_every_link_leads_to_a_file_or_a_chapter(path):
     assert lost == []
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_named_link_has_its_definition_and_every_definition_is_used(path):
+    text = re.sub(r"`[^`\n]+`", "", without_blocks(path.read_text()))
+
+    used = set(re.findall(r"\]\[([^\]]+)\]", text))
+
+    assert used == set(re.findall(r"^\[([^\]]+)\]: ", text, re.MULTILINE))
+
+
+def test_cargo_doc_leads_to_the_same_chapters_as_the_files():
+    """Rustdoc takes the first definition of a name, which is in links.md; a browser of the files takes the file's own."""
+    pages = [path for path in DOCUMENTS if path.parent == PROJECT / "src" / "docs"]
+    defined = {}
+    for path in pages:
+        for name, target in re.findall(r"^\[([^\]]+)\]: (\S+)$", path.read_text(), re.MULTILINE):
+            file, _, place = target.partition("#")
+            page = f"crate::docs::{(file or path.name).removesuffix('.md')}"
+            assert defined.setdefault(name, page + (f"#{place}" if place else "")) == page + (f"#{place}" if place else ""), name
+
+    assert dict(re.findall(r"^\[([^\]]+)\]: (\S+)$", (PROJECT / "src/docs/links.md").read_text(), re.MULTILINE)) == defined
+    modules = re.findall(r'^    \w+: "docs/(\w+\.md)",$', (PROJECT / "src/docs.rs").read_text(), re.MULTILINE)
+    assert sorted(modules) == sorted(path.name for path in pages)
+
+
+def test_the_first_page_is_short():
+    assert len((PROJECT / "README.md").read_text().splitlines()) <= 250
+
+
+def test_every_alarm_has_a_chapter_and_a_line_on_the_first_page():
+    alarms = set(re.findall(r"^      AlarmName: !Sub \$\{FunctionName\}-(\S+)$", (PROJECT / "template.yaml").read_text(), re.MULTILINE))
+
+    assert len(alarms) > 10
+    assert set(re.findall(r"^\| \[`([\w-]+)`\]\(src/docs/operating\.md#\1\) \|", chapter("On call"), re.MULTILINE)) == alarms
+    assert [name for name in alarms if not chapter(name)] == []
+
+
 def test_every_path_in_the_map_of_the_code_is_there():
     text = chapter("For developers")
     table = text[: text.index("| target |")]
@@ -98,6 +135,10 @@ def test_every_aws_command_is_one_that_the_service_knows(words):
     options = {word[2:] for word in words if word.startswith("--")}
     if (service, operation) == ("logs", "tail"):
         return check(options, TAIL)
+    if operation == "wait":
+        client = boto3.client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+        assert words[3].replace("-", "_") in client.waiter_names
+        return check(options, {"stack-name"})
     model = botocore.session.get_session().get_service_model(service)
     (shape,) = [model.operation_model(name) for name in model.operation_names if xform_name(name, "-") == operation]
     check(options, {xform_name(name, "-") for name in shape.input_shape.members} if shape.input_shape else set())
@@ -113,7 +154,7 @@ def test_a_deployment_by_sam_names_the_stack_and_leaves_no_file_that_a_later_one
     mentioned = [words for words in commands("sam") if words[1:2] == ["deploy"]]
     complete = [words for words in mentioned if "--capabilities" in words]
 
-    assert len(complete) == 3
+    assert len(complete) == 4
     assert all(words[2:4] == ["--stack-name", "access-entry-guard"] for words in complete)
     assert not [words for words in mentioned if {"--guided", "-g", "--save-params"} & set(words)]
 

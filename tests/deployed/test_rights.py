@@ -107,7 +107,7 @@ def test_whoever_deploys_may_do_what_each_resource_takes(resources):
             if NOT_USED.fullmatch(action) or (kind, action) in NOT_USED_BY or action == "iam:PassRole":
                 continue
             requests.append(Request(action, ASKED_ABOUT.get(action, ARNS[kind])))
-    decisions = decide(requests, document("What whoever deploys may do"))
+    decisions = decide(requests, document("The deployer's policy"))
 
     refused = [str(request) for request, it in zip(requests, decisions, strict=True) if it != ALLOWED]
     assert requests and refused == []
@@ -123,7 +123,7 @@ def test_whoever_deploys_passes_the_stacks_roles_to_their_services_and_no_others
     ]
     others = [passing("admin", "lambda.amazonaws.com"), passing("access-entry-guard", "ec2.amazonaws.com")]
 
-    decisions = decide(ours + others, document("What whoever deploys may do"))
+    decisions = decide(ours + others, document("The deployer's policy"))
 
     assert decisions == [ALLOWED, ALLOWED, NOT_ALLOWED, NOT_ALLOWED]
 
@@ -140,19 +140,19 @@ def test_whoever_deploys_passes_the_stacks_roles_to_their_services_and_no_others
     ],
 )
 def test_whoever_deploys_has_no_right_beside_that(action, kind):
-    assert decide([Request(action, ARNS[kind])], document("What whoever deploys may do")) == [NOT_ALLOWED]
+    assert decide([Request(action, ARNS[kind])], document("The deployer's policy")) == [NOT_ALLOWED]
 
 
 def test_the_policy_to_copy_fits_into_a_managed_policy():
     # Without white space (IAM User Guide, "IAM and AWS STS quotas").
-    assert len(json.dumps(document("What whoever deploys may do"), separators=(",", ":"))) <= 6144
+    assert len(json.dumps(document("The deployer's policy"), separators=(",", ":"))) <= 6144
 
 
 def test_what_a_key_takes_beside_that_is_named(resources):
     with_a_key = {action for r in resources.values() for action in needed_for(r["Type"]) if action.startswith("kms:")}
 
     assert with_a_key - {"kms:ListAliases"} == WITH_A_KEY
-    text = chapter("What whoever deploys may do").split("With `KmsKeyArn` add")[1]
+    text = chapter("The deployer's policy").split("With `KmsKeyArn` add")[1]
     assert set(re.findall(r"`(kms:\w+)`", text)) == WITH_A_KEY
 
 

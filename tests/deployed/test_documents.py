@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 import boto3
 import botocore.session
@@ -147,6 +148,37 @@ def test_every_aws_command_is_one_that_the_service_knows(words):
 def check(options: set[str], known: set[str]):
     # A Boolean may be switched off.
     assert {option for option in options if option.removeprefix("no-") not in known | OF_THE_CLI} == set()
+
+
+STUB = """#!/bin/sh
+echo "$(basename "$0")" "$@" | tr '\\n' ' ' >> "$CALLS"
+echo >> "$CALLS"
+exit 1
+"""
+PROGRAMS = ["aws", "access-entry-guard", "cargo", "make", "sam", "terraform"]
+
+# What changes nothing but this machine, whatever it is asked.
+LOOKS = re.compile(
+    r"""aws\ (?:[\w-]+)\ (?:describe|get|list|lookup)-.* | aws\ logs\ tail.* | aws\ cloudformation\ wait.*
+    | access-entry-guard\ (?:scan|explain|creators|check|inventory|event).*
+    | cargo\ .* | sam\ (?:build|local).* | terraform\ \S+\ init""",
+    re.VERBOSE,
+)
+
+
+@pytest.mark.parametrize("block", blocks("sh"), ids=lambda block: block.split("\n")[0])
+def test_a_block_that_is_pasted_whole_changes_nothing_after_a_command_that_failed(block, tmp_path):
+    for program in PROGRAMS:
+        (tmp_path / program).write_text(STUB)
+        (tmp_path / program).chmod(0o755)
+    calls = tmp_path / "calls"
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "CALLS": str(calls)}
+
+    # Line by line and without a stop, as a terminal takes it.
+    subprocess.run(["bash"], input=block, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+
+    made = calls.read_text().splitlines() if calls.exists() else []
+    assert [call for call in made[1:] if not LOOKS.fullmatch(call.strip())] == []
 
 
 def test_a_deployment_by_sam_names_the_stack_and_leaves_no_file_that_a_later_one_applies():

@@ -1,9 +1,13 @@
 """The documents of the project, and what is found in them by its heading, wherever that stands."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from stack import PROJECT
 
@@ -76,8 +80,25 @@ def commands(program: str) -> list[list[str]]:
         words: list[str] = []
         for word in [*lexer, ";"]:
             if re.fullmatch(r"[();|&<>]+", word):
-                found += [words[words.index(program) :]] if program in words else []
+                # Behind nothing but variables: the program's name may also be another one's argument.
+                while words and re.match(r"^$|\w+=", words[0]):
+                    words.pop(0)
+                found += [words] if words[:1] == [program] else []
                 words = []
             else:
                 words.append(re.sub(r"^\w+=\$$", "", word))
     return found
+
+
+# The command of this project, for the blocks that print it.
+COMMAND = Path(os.environ.get("ACCESS_ENTRY_GUARD") or PROJECT / "target" / "debug" / "access-entry-guard")
+NOT_RUN = f"NOT RUN: {COMMAND} is not built, or too old. Build it with: cargo build --locked --features cli --bin access-entry-guard"
+
+
+def need_command(name: str):
+    """Skips the test if the command is not built or has no such subcommand; fails it in CI."""
+    if COMMAND.is_file() and subprocess.run([COMMAND, name, "--help"], capture_output=True).returncode == 0:
+        return
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"{NOT_RUN} (CI requires it.)")
+    pytest.skip(NOT_RUN)

@@ -10,7 +10,7 @@ import cfnlint
 import pytest
 from botocore import xform_name
 
-from documents import DOCUMENTS, anchors, blocks, chapter, commands, without_blocks
+from documents import COMMAND, DOCUMENTS, anchors, blocks, chapter, commands, need_command, without_blocks
 from stack import PROJECT
 
 TESTS = PROJECT / "tests"
@@ -189,6 +189,16 @@ def test_a_deployment_by_sam_names_the_stack_and_leaves_no_file_that_a_later_one
     assert len(complete) == 4
     assert all(words[2:4] == ["--stack-name", "access-entry-guard"] for words in complete)
     assert not [words for words in mentioned if {"--guided", "-g", "--save-params"} & set(words)]
+
+
+@pytest.mark.parametrize("words", commands("access-entry-guard"), ids=" ".join)
+def test_every_command_of_ours_knows_what_is_printed_behind_it(words):
+    if len(words) == 1 or words[1].startswith("--"):
+        return
+    need_command(words[1])
+    known = subprocess.run([COMMAND, words[1], "--help"], capture_output=True, text=True).stdout
+
+    assert [word for word in words if word.startswith("--") and word.split("=")[0] not in known] == []
 
 
 def test_every_make_target_is_there():

@@ -5,7 +5,6 @@ The documents' account, cluster, Region and role are those of the tests, so hard
 """
 
 import json
-import os
 import re
 import socket
 import subprocess
@@ -15,24 +14,11 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from documents import TEXTS, block_with, blocks, chapter
+from documents import COMMAND, TEXTS, block_with, blocks, chapter, need_command
 from emulator import ACCOUNT
 from package import with_code_at
 from stack import BUCKET, PROJECT, TEMPLATE
 from world import ADMIN_POLICY, NODES, PEOPLE, VIEW_POLICY, Cluster, create_role, creation_event, delete_role, recreate_role
-
-COMMAND = Path(os.environ.get("ACCESS_ENTRY_GUARD") or PROJECT / "target" / "debug" / "access-entry-guard")
-NOT_RUN = f"NOT RUN: {COMMAND} is not built, or too old. Build it with: cargo build --locked --features cli --bin access-entry-guard"
-
-
-def need_command(name: str):
-    """Skips the test if the command is not built or has no such subcommand; fails it in CI."""
-    if COMMAND.is_file() and subprocess.run([COMMAND, name, "--help"], capture_output=True).returncode == 0:
-        return
-    if os.environ.get("CI", "").lower() in ("1", "true"):
-        pytest.fail(f"{NOT_RUN} (CI requires it.)")
-    pytest.skip(NOT_RUN)
-
 
 @pytest.fixture
 def run(emulator, tmp_path):
@@ -154,6 +140,22 @@ def test_an_entry_of_another_type_is_left_alone_without_the_command(run, world):
     run(block_with("[ ! -e entry.json ]"), status=1)
 
     assert world.cluster.entry(world.role) == before
+
+
+def test_a_scan_finds_the_entry_and_says_so_by_its_status(run, world):
+    need_command("scan")
+    world.stale_node()
+
+    said = run("cargo() { :; }\n" + block_with("access-entry-guard scan\n"), status=1)
+
+    assert world.role["Arn"] in said
+
+
+def test_an_explanation_names_the_cause(run, world):
+    need_command("explain")
+    world.stale_node()
+
+    assert "stale" in run(block_with("access-entry-guard explain"), status=1)
 
 
 def test_the_alarms_that_are_on_can_be_listed(run, stack):
@@ -356,6 +358,25 @@ def test_a_lost_event_is_handed_in(stack, run, world):
     assert world.is_fresh()
 
 
+def test_old_orphans_are_listed_before_they_are_removed(run, world):
+    need_command("scan")
+    role = world.stale_node()
+    delete_role(world.emulator, role)
+
+    assert role["Arn"] in run("set +o pipefail\n" + block_of("Entries of deleted roles"))
+
+
+def test_trail_and_rule_can_be_looked_at(emulator, stack, run):
+    emulator.client("s3").create_bucket(Bucket="trail")
+    arn = emulator.client("cloudtrail").create_trail(Name="all", S3BucketName="trail", IsMultiRegionTrail=True)["TrailARN"]
+
+    assert "all" in run(block_with("describe-trails --region us-east-1 --query 'trailList[].[Name,HomeRegion,IsMultiRegionTrail]'"))
+    said = run(block_of("event-path-silent").replace("TRAIL_ARN", arn))
+
+    assert said.rstrip().endswith('"ENABLED"')
+    assert run(block_of("sweep-missed")).strip() == '"ENABLED"'
+
+
 def test_the_snapshot_of_a_row_can_be_read(stack, run, world):
     role = world.stale_node()
     stack.invoke({"command": "repair", "principalArn": role["Arn"]})
@@ -445,3 +466,18 @@ def test_the_cli_keeps_a_connection_alive_if_it_is_told_to(tmp_path):
 def test_no_printed_command_takes_the_ledgers_policy_away_or_writes_a_row():
     for command in ["delete-resource-policy", "put-resource-policy", "delete-item", "put-item", "update-item"]:
         assert not [path for path, text in TEXTS.items() if f"aws dynamodb {command}" in text]
+
+
+# --- The end
+
+
+def test_a_deleted_stack_leaves_the_ledger_which_goes_by_hand(emulator, stack, run):
+    delete = block_with("delete-stack --region us-east-1 --stack-name access-entry-guard")
+
+    run(delete)
+    emulator.client("cloudformation").get_waiter("stack_delete_complete").wait(StackName="access-entry-guard")
+
+    tables = emulator.client("dynamodb")
+    assert "access-entry-guard-ledger" in tables.list_tables()["TableNames"]
+    run(block_with("delete-table"))
+    assert "access-entry-guard-ledger" not in tables.list_tables()["TableNames"]

@@ -89,6 +89,14 @@ def test_cargo_doc_leads_to_the_same_chapters_as_the_files():
     assert sorted(modules) == sorted(path.name for path in pages)
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_a_line_has_one_sentence(path):
+    text = re.sub(r"`[^`\n]+`", "`code`", without_blocks(path.read_text()))
+    prose = [line for line in text.splitlines() if not line.lstrip().startswith("|")]
+
+    assert [line for line in prose if re.search(r"[a-z`)][.?!](?:\*\*|\))* (?:\*\*|\[|`)?[A-Z`]", line)] == []
+
+
 def test_the_first_page_is_short():
     assert len((PROJECT / "README.md").read_text().splitlines()) <= 250
 

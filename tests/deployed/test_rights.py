@@ -11,7 +11,7 @@ import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from documents import chapter, document
-from evaluator import ALLOWED, NOT_ALLOWED, Request, decide
+from evaluator import ALLOWED, DENIED, NOT_ALLOWED, Request, decide
 
 OURS = "us-east-1:111122223333"
 
@@ -197,3 +197,36 @@ def test_the_role_uses_the_key_through_the_services_of_the_stack_in_every_partit
     services = ["dynamodb", "lambda", "sns", "sqs"]
     suffixes = ["amazonaws.com", "amazonaws.com.cn"]
     assert named == [f"{service}.${{AWS::Region}}.{suffix}" for suffix in suffixes for service in services]
+
+
+def allowed_to(role: dict) -> set[str]:
+    """The actions that a role's policies allow under any parameter."""
+    statements = [statement for policy in role["Properties"]["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+    flat = [it for s in statements for it in (s["Fn::If"][1:] if "Fn::If" in s else [s]) if it.get("Effect") == "Allow"]
+    return {action for s in flat for action in (s["Action"] if isinstance(s["Action"], list) else [s["Action"]])}
+
+
+def test_the_table_of_rights_has_each_action_of_the_functions_role_and_no_other(resources):
+    rows = re.findall(r"^\| (`[a-z]+:.+?) \|", chapter("What the function's role may do"), re.MULTILINE)
+
+    assert {action for row in rows for action in re.findall(r"`([^`]+)`", row)} == allowed_to(resources["GuardRole"])
+
+
+def test_the_permissions_boundary_to_copy_allows_what_the_stacks_roles_may_and_no_more(resources):
+    (statement,) = document("Which permissions boundary suffices?")["Statement"]
+
+    assert set(statement["Action"]) == allowed_to(resources["GuardRole"]) | allowed_to(resources["SweepRole"])
+
+
+def test_an_exception_in_a_service_control_policy_is_for_the_function_alone(resources):
+    (statement,) = document("What does an exception in a service control policy look like?")["Statement"]
+    # The policy alone decides nothing else: it is asked beside one that allows everything.
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}, statement]}
+
+    def deletion(role: str) -> Request:
+        principal = {"aws:PrincipalArn": f"arn:aws:iam::111122223333:role/{role}"}
+        return Request("eks:DeleteAccessEntry", "arn:aws:eks:eu-west-1:111122223333:access-entry/prod/role/111122223333/node/1", principal)
+
+    decisions = decide([deletion("access-entry-guard"), deletion("someone")], policy)
+
+    assert decisions == [ALLOWED, DENIED]

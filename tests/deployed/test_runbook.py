@@ -121,7 +121,7 @@ def test_the_first_look_shows_that_the_entry_is_older_than_its_role(run, world):
 
 def test_a_node_entry_is_repaired_without_the_command_and_never_twice(run, world):
     world.stale_node()
-    block = block_with("[ ! -e entry.json ]")
+    block = block_with("[ ! -s entry.json ]")
 
     run(block)
 
@@ -137,7 +137,7 @@ def test_an_entry_of_another_type_is_left_alone_without_the_command(run, world):
     world.held()
     before = world.cluster.entry(world.role)
 
-    run(block_with("[ ! -e entry.json ]"), status=1)
+    run(block_with("[ ! -s entry.json ]"), status=1)
 
     assert world.cluster.entry(world.role) == before
 
@@ -202,6 +202,15 @@ def test_rule_and_schedule_can_be_turned_off_and_on_and_are_then_as_before(emula
 
     assert paused == ("DISABLED", "DISABLED")
     assert (schedule(), rule()) == (before, "ENABLED")
+
+
+def test_an_address_is_subscribed_to_the_stacks_own_topic(emulator, stack, run):
+    topic = stack.outputs["AlarmTopic"]
+
+    run(block_with("aws sns subscribe"))
+
+    (subscribed,) = emulator.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert subscribed["Endpoint"] == "you@example.com"
 
 
 def test_a_later_version_by_cloudformation_keeps_every_parameter(emulator, stack, run):

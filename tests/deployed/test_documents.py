@@ -132,7 +132,7 @@ def test_the_ledgers_table_has_every_attribute_of_a_row_and_no_other():
 
 
 # What the AWS CLI has beside the services' own operations and parameters.
-OF_THE_CLI = {"region", "query", "output", "cli-read-timeout", "cli-binary-format", "cli-input-json"}
+OF_THE_CLI = {"notification-endpoint", "region", "query", "output", "cli-read-timeout", "cli-binary-format", "cli-input-json"}
 TAIL = {"since", "follow", "format", "filter-pattern"}
 
 

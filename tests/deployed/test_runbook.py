@@ -219,11 +219,12 @@ def test_a_later_version_by_cloudformation_keeps_every_parameter(emulator, stack
     functions = emulator.client("lambda")
     stack.deploy(SettleSeconds="7", Mode="observe")
     before = functions.get_function_configuration(FunctionName="access-entry-guard")["Environment"]
-    later = block_with("UsePreviousValue: `true`")
+    write_down = block_with("UsePreviousValue: `true`")
+    later = block_with("--parameters file://parameters.json")
     template = TEMPLATE.read_text().replace("Execution role of Access Entry Guard", "Another version")
     emulator.client("s3").put_object(Bucket=BUCKET, Key="later.yaml", Body=with_code_at(template, f"s3://{BUCKET}/bootstrap.zip"))
 
-    run(f"URL={emulator.url}/{BUCKET}/later.yaml\n{later}")
+    run(f"{write_down}\nURL={emulator.url}/{BUCKET}/later.yaml\n{later}")
     emulator.client("cloudformation").get_waiter("stack_update_complete").wait(StackName="access-entry-guard")
 
     assert emulator.client("iam").get_role(RoleName="access-entry-guard")["Role"]["Description"] == "Another version"

@@ -239,7 +239,7 @@ def test_a_later_version_by_cloudformation_keeps_every_parameter(emulator, stack
     stack.deploy(SettleSeconds="0")
 
 
-def failed(event: dict, **members) -> dict:
+def failed(event: dict, context: dict | None = None, **members) -> dict:
     """What Lambda leaves of an event that it gave up on (Lambda Developer Guide, "Capturing records of Lambda asynchronous
     invocations")."""
     return {
@@ -250,13 +250,14 @@ def failed(event: dict, **members) -> dict:
             "functionArn": f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:access-entry-guard:events",
             "condition": "RetriesExhausted",
             "approximateInvokeCount": 3,
-        },
+        }
+        | (context or {}),
         "requestPayload": event,
     } | members
 
 
-STOPPED = {"requestContext": {"condition": "ZeroReservedConcurrency", "approximateInvokeCount": 0}}
-TOO_OLD = {"requestContext": {"condition": "EventAgeExceeded", "approximateInvokeCount": 1}}
+STOPPED = {"context": {"condition": "ZeroReservedConcurrency", "approximateInvokeCount": 0}}
+TOO_OLD = {"context": {"condition": "EventAgeExceeded", "approximateInvokeCount": 1}}
 GIVEN_UP = {"responsePayload": {"errorType": "RepairIncomplete", "errorMessage": "one entry is not repaired"}}
 
 
@@ -274,7 +275,7 @@ def test_a_record_of_a_failed_invocation_is_handed_in_whatever_its_cause(emulato
 
     run(block_of("failed-invocations"))
 
-    condition = members.get("requestContext", {}).get("condition", "RetriesExhausted")
+    condition = members.get("context", {}).get("condition", "RetriesExhausted")
     assert f"| `{condition}` |" in chapter("failed-invocations")
     assert world.is_fresh() and waiting(emulator, queue) == 0
 

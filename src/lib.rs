@@ -5,6 +5,8 @@
 //! is that the role's `CreateDate` is later than the entry's `createdAt`; the only cure is to delete the entry and to
 //! create it again, with everything its owner had set.
 //!
+//! What whoever deploys and operates it has to know is in [`docs`].
+//!
 //! # The path of an event
 //!
 //! ```text

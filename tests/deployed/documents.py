@@ -91,7 +91,7 @@ def commands(program: str) -> list[list[str]]:
 
 
 # The command of this project, for the blocks that print it.
-COMMAND = Path(os.environ.get("ACCESS_ENTRY_GUARD") or PROJECT / "target" / "debug" / "access-entry-guard")
+COMMAND = Path(os.environ.get("COMMAND") or PROJECT / "target" / "debug" / "access-entry-guard")
 NOT_RUN = f"NOT RUN: {COMMAND} is not built, or too old. Build it with: cargo build --locked --features cli --bin access-entry-guard"
 
 

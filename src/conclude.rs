@@ -11,7 +11,7 @@ use crate::case::{Case, Purpose};
 use crate::discovery::{Scope, Survey};
 use crate::error::Error;
 use crate::event::{BatchContent, BatchRecord, InvokedAs, RoleChange, RoleEvent};
-use crate::metrics;
+use crate::metrics::{self, Swept};
 use crate::model::ClusterRef;
 use crate::outcome::Outcome;
 use crate::report::{self, Seen};
@@ -44,9 +44,8 @@ pub(crate) async fn conclude(
     let waiting = metrics::waiting(&cases);
     let may_pass = survey.blind_spots.iter().any(BlindSpot::may_pass);
     let saw_everything = survey.not_reached == 0 && !may_pass && survey.roles_unlisted.is_none();
-    // A sweep that did not see everything can switch an alarm on, not off.
-    let is_of_everything = run.is_sweep && task.scope == Scope::default() && saw_everything;
-    if is_of_everything || (waiting > 0 && task.purpose != Purpose::Check) {
+    let is_of_everything = run.is_sweep && task.scope == Scope::default();
+    if (is_of_everything && saw_everything) || (waiting > 0 && task.purpose != Purpose::Check) {
         data.push(metrics::of_waiting(waiting));
     }
     for at in &survey.known_fresh_in {
@@ -54,12 +53,19 @@ pub(crate) async fn conclude(
             data.push(metrics::of_cluster(at, 0));
         }
     }
-    if run.is_sweep {
-        let silent = match survey.roles_unlisted {
+    if is_of_everything {
+        let is_event_path_silent = match survey.roles_unlisted {
             Some(_) => None,
             None => is_event_path_silent(run, survey.roles_created_lately).await,
         };
-        data.extend(metrics::of_sweep(&cases, survey.not_reached, saw_nothing(&survey, &cases), silent));
+        let swept = Swept {
+            not_reached: survey.not_reached,
+            lasting_blind_spots: survey.blind_spots.iter().filter(|spot| !spot.may_pass()).count(),
+            saw_everything,
+            saw_nothing: saw_nothing(&survey, &cases),
+            is_event_path_silent,
+        };
+        data.extend(metrics::of_sweep(&cases, swept));
     }
     if survey.regions > 0 {
         let namespace = &app.config.metric_namespace;

@@ -51,14 +51,24 @@ pub fn of_cluster(at: &ClusterRef, errors: usize) -> Datum {
     Datum { dimensions, ..Datum::total(VALIDATION_ERRORS, errors) }
 }
 
-/// What sweeps publish besides.
+/// What a sweep of everything saw besides its cases.
+#[derive(Debug, Clone, Copy)]
+pub struct Swept {
+    /// Entries that the deadline cut off.
+    pub not_reached: usize,
+    /// Blind spots that do not pass by themselves.
+    pub lasting_blind_spots: usize,
+    /// Whether nothing was left out: no deadline, and no blind spot that may pass.
+    pub saw_everything: bool,
+    /// Whether nothing at all could be examined.
+    pub saw_nothing: bool,
+    /// Whether roles were created and no event of it arrived, if that is known.
+    pub is_event_path_silent: Option<bool>,
+}
+
+/// What sweeps of everything publish besides. A sweep that did not see everything can switch an alarm on, not off.
 #[must_use]
-pub fn of_sweep(
-    cases: &[Case],
-    not_reached: usize,
-    saw_nothing: bool,
-    is_event_path_silent: Option<bool>,
-) -> Vec<Datum> {
+pub fn of_sweep(cases: &[Case], swept: Swept) -> Vec<Datum> {
     let unresolved = cases
         .iter()
         .filter(|case| !is_ignored(case) && !is_archived(case) && case.verdict.is_error())
@@ -74,11 +84,16 @@ pub fn of_sweep(
         })
         .count();
     let mut data = vec![
-        Datum::total("AccessEntriesUnresolved", unresolved),
-        Datum::total("EntriesNotReached", not_reached),
-        Datum::total("SweepsCompleted", usize::from(!saw_nothing)),
+        Datum::total("EntriesNotReached", swept.not_reached),
+        Datum::total("BlindSpotsLasting", swept.lasting_blind_spots),
     ];
-    data.extend(is_event_path_silent.map(|is| Datum::total("EventPathSilent", usize::from(is))));
+    if swept.saw_everything || unresolved > 0 {
+        data.push(Datum::total("AccessEntriesUnresolved", unresolved));
+    }
+    if !swept.saw_nothing {
+        data.push(Datum::total("SweepsCompleted", 1));
+    }
+    data.extend(swept.is_event_path_silent.map(|is| Datum::total("EventPathSilent", usize::from(is))));
     data
 }
 

@@ -18,19 +18,24 @@ REGION = "us-east-1"
 # By the end of its name: namespace and metric that the alarm is about. All go off above 0, but for the missed sweep.
 ALARMS = {
     "validation-errors": (NAMESPACE, "AccessEntryValidationErrors"),
-    "held": (NAMESPACE, "AccessEntriesHeld"),
+    "newly-held": (NAMESPACE, "AccessEntriesHeld"),
+    "held": (NAMESPACE, "AccessEntriesWaiting"),
     "repair-failures": (NAMESPACE, "AccessEntryRepairFailures"),
     "unresolved": (NAMESPACE, "AccessEntriesUnresolved"),
     "event-path-silent": (NAMESPACE, "EventPathSilent"),
     "sweep-missed": (NAMESPACE, "SweepsCompleted"),
-    "blind-spots": (NAMESPACE, "SweepBlindSpots"),
+    "blind-spots": (NAMESPACE, "BlindSpotsLasting"),
     "errors": ("AWS/Lambda", "Errors"),
     "throttles": ("AWS/Lambda", "Throttles"),
     "destination-failures": ("AWS/Lambda", "DestinationDeliveryFailures"),
     "failed-invocations": ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
     "undelivered-events": ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
 }
-SET_OFF_BY_THE_SWEEP = {ALARMS[name] for name in ("validation-errors", "held", "unresolved", "sweep-missed")}
+SET_OFF_BY_THE_SWEEP = {
+    ALARMS[name] for name in ("validation-errors", "newly-held", "held", "unresolved", "sweep-missed")
+}
+# Those that show what the last sweep of everything found.
+STATES = {"held", "unresolved", "event-path-silent", "blind-spots"}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +68,8 @@ def test_a_sweep_that_leaves_an_entry_to_a_person_sets_off_what_says_so_and_noth
 
     states = {name: alarm["StateValue"] for name, alarm in alarms(emulator).items()}
 
-    assert {name for name, state in states.items() if state == "ALARM"} == {"validation-errors", "held", "unresolved"}
+    on = {name for name, state in states.items() if state == "ALARM"}
+    assert on == {"validation-errors", "newly-held", "held", "unresolved"}
     assert states["sweep-missed"] == states["repair-failures"] == "OK"
 
 
@@ -139,10 +145,92 @@ def state_after(alarm: dict, seen: list[float | None]) -> str:
     return "ALARM" if count >= alarm["DatapointsToAlarm"] else "OK"
 
 
+# What the invocations of a week publish, by the minute; those of an event are its own, no zeros of a state.
+MINUTE, HOUR, DAY = 1, 60, 24 * 60
+WEEK = 7 * DAY
+
+
+def sweep_of_everything(**found: int) -> dict[str, int]:
+    zeros = {"AccessEntriesUnresolved": 0, "AccessEntriesWaiting": 0, "EventPathSilent": 0, "BlindSpotsLasting": 0}
+    names = {"unresolved": "AccessEntriesUnresolved", "waiting": "AccessEntriesWaiting", "blind": "BlindSpotsLasting"}
+    return zeros | {"AccessEntriesHeld": found.get("waiting", 0)} | {names[name]: count for name, count in found.items()}
+
+
+EVENT_THAT_HOLDS = {"AccessEntriesHeld": 1, "AccessEntriesWaiting": 1}
+EVENT_OF_NOTHING = APPROVAL = NARROWED_SWEEP = {"AccessEntriesHeld": 0}
+
+
+def on_during(alarm: dict, published: dict[int, dict[str, int]]) -> list[tuple[int, int]]:
+    """From and to which minute the alarm is on, by CloudWatch's rules ("How alarm state is evaluated when data is missing",
+    "Configuring how CloudWatch alarms treat missing data"): once a minute it looks at the last periods, and at some more if
+    data are missing; with `ignore` it keeps its state if there are none."""
+    minutes = alarm["Period"] // 60
+    looks_back = minutes * (alarm["EvaluationPeriods"] + EVALUATION_RANGE * (alarm["EvaluationPeriods"] > 1))
+    data = {at: values[alarm["MetricName"]] for at, values in published.items() if alarm["MetricName"] in values}
+    is_on, spans = False, []
+    for now in range(WEEK):
+        buckets: dict[int, list[int]] = {}
+        for at in (at for at in data if now - looks_back < at <= now):
+            buckets.setdefault((now - at) // minutes, []).append(data[at])
+        statistic = {"Maximum": max, "Sum": sum}[alarm["Statistic"]]
+        beyond = [statistic(values) > alarm["Threshold"] for values in buckets.values()]
+        if alarm["TreatMissingData"] == "ignore" and not beyond:
+            after = is_on
+        else:
+            after = sum(beyond) >= alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"])
+        if after and not is_on:
+            spans.append((now, WEEK))
+        elif is_on and not after:
+            spans[-1] = (spans[-1][0], now)
+        is_on = after
+    return spans
+
+
+def about(span: tuple[int, int]) -> tuple[int, int]:
+    """Within two minutes, as it is promised."""
+    return span[0] // 3, span[1] // 3
+
+
+def test_what_waits_is_shown_until_a_sweep_of_everything_finds_nothing(emulator, stack):
+    held = 2 * DAY + 9 * HOUR
+    week = {day * DAY: sweep_of_everything() for day in range(7)} | {
+        held: EVENT_THAT_HOLDS,
+        held + 10: EVENT_OF_NOTHING,
+        held + 20: NARROWED_SWEEP,
+        3 * DAY: sweep_of_everything(waiting=1, unresolved=1),
+        3 * DAY + 60: APPROVAL,
+        3 * DAY + 90: sweep_of_everything(),
+    }
+
+    assert [about(span) for span in on_during(alarms(emulator)["held"], week)] == [about((held, 3 * DAY + 90))]
+    ((came, went),) = on_during(alarms(emulator)["unresolved"], week)
+    assert about((came, went)) == about((3 * DAY, 3 * DAY + 90))
+    moments = on_during(alarms(emulator)["newly-held"], week)
+    assert [came for came, _ in moments] == [held, 3 * DAY] and all(went - came <= 6 for came, went in moments)
+
+
+def test_a_sweep_that_did_not_see_everything_switches_nothing_off(emulator, stack):
+    # It publishes a state only above 0.
+    incomplete = {"AccessEntriesHeld": 0, "BlindSpotsLasting": 0}
+    week = {DAY: sweep_of_everything(waiting=1, unresolved=1), 2 * DAY: incomplete, 3 * DAY: sweep_of_everything()}
+
+    for name in ("held", "unresolved"):
+        assert [about(span) for span in on_during(alarms(emulator)[name], week)] == [about((DAY, 3 * DAY))]
+
+
+def test_a_region_that_cannot_be_read_is_shown_from_the_first_sweep_to_the_one_that_reads_it(emulator, stack):
+    week = {day * DAY: sweep_of_everything(blind=1 if day in (2, 3) else 0) for day in range(7)}
+
+    spans = on_during(alarms(emulator)["blind-spots"], week)
+
+    assert [about(span) for span in spans] == [about((2 * DAY, 4 * DAY))]
+
+
 def test_every_other_alarm_is_silent_where_nothing_was_published(emulator, stack):
     missing = {name: alarm["TreatMissingData"] for name, alarm in alarms(emulator).items() if name != "sweep-missed"}
 
-    assert set(missing.values()) == {"notBreaching"}
+    assert {name for name, treated in missing.items() if treated == "ignore"} == STATES
+    assert set(missing.values()) == {"notBreaching", "ignore"}
 
 
 def test_who_subscribed_to_the_topic_is_told_what_to_do(emulator, stack):

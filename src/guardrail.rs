@@ -335,36 +335,56 @@ fn unattended(
     }
 }
 
-/// What makes an entry one that a person should look at; `None` for one that gives little to whoever takes the name.
-fn privilege(home: &Home, snapshot: &Snapshot, role: &Role) -> Option<&'static str> {
-    let policy_is = |policy: &crate::model::AccessPolicy, name: &str| {
-        policy.policy_arn == format!("arn:{}:eks::aws:cluster-access-policy/{name}", home.partition)
-    };
-    match &snapshot.kind {
-        EntryType::Unknown(_) => Some("its type is unknown"),
-        EntryType::Standard => {
-            if snapshot.creation_username(&role.arn).is_some() {
-                return Some("it has a user name of its own, to which RBAC may give anything");
-            }
-            if !snapshot.kubernetes_groups.is_empty() {
-                return Some("it has Kubernetes groups, to which RBAC may give anything");
-            }
-            match snapshot.access_policies.as_slice() {
-                [only] if policy_is(only, VIEW_POLICY) => None,
-                [] => Some("it has no access policy, so RBAC gives it its rights"),
-                _ => Some("it has an access policy other than AmazonEKSViewPolicy"),
-            }
-        }
+/// All that makes an entry one that a person should look at, the strongest first; `None` for one that gives little to whoever
+/// takes the name.
+fn privilege(home: &Home, snapshot: &Snapshot, role: &Role) -> Option<String> {
+    let reasons = match &snapshot.kind {
+        EntryType::Unknown(_) => vec!["its type is unknown".to_owned()],
+        EntryType::Standard => privileges_of_a_standard_entry(home, snapshot, &role.arn),
         node => {
-            if !snapshot.access_policies.iter().all(|policy| policy_is(policy, "AmazonEKSAutoNodePolicy")) {
-                return Some("it has an access policy that nodes do not need");
-            }
-            if !trust::admits_only_the_service_of(node, role.trust_policy.as_deref()) {
-                return Some("the role's trust policy admits others than the service that runs such nodes");
-            }
-            None
+            let more = other_policies(home, snapshot, "AmazonEKSAutoNodePolicy");
+            let more = (!more.is_empty()).then(|| format!("it has {}, which nodes do not need", more.join(", ")));
+            let is_open = !trust::admits_only_the_service_of(node, role.trust_policy.as_deref());
+            let is_open = is_open
+                .then(|| "the role's trust policy admits others than the service that runs such nodes".to_owned());
+            more.into_iter().chain(is_open).collect()
         }
+    };
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+fn privileges_of_a_standard_entry(home: &Home, snapshot: &Snapshot, principal: &RoleArn) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let policies = other_policies(home, snapshot, VIEW_POLICY);
+    if !policies.is_empty() {
+        reasons.push(format!("it has {}", policies.join(", ")));
     }
+    if !snapshot.kubernetes_groups.is_empty() {
+        let groups = snapshot.kubernetes_groups.join(", ");
+        reasons.push(format!("it is in the Kubernetes groups {groups}, to which RBAC may give anything"));
+    }
+    if let Some(username) = snapshot.creation_username(principal) {
+        reasons.push(format!("it has the user name {username}, to which RBAC may give anything"));
+    }
+    if snapshot.access_policies.is_empty() && reasons.is_empty() {
+        reasons.push("it has no access policy, so RBAC gives it its rights".to_owned());
+    }
+    reasons
+}
+
+/// The policies of an entry besides the one that gives little, in words; cluster administration first.
+fn other_policies(home: &Home, snapshot: &Snapshot, harmless: &str) -> Vec<String> {
+    let arn = |name: &str| format!("arn:{}:eks::aws:cluster-access-policy/{name}", home.partition);
+    let mut others: Vec<&AccessPolicy> =
+        snapshot.access_policies.iter().filter(|policy| policy.policy_arn != arn(harmless)).collect();
+    others.sort_by_key(|policy| {
+        let strength = ["AmazonEKSClusterAdminPolicy", "AmazonEKSAdminPolicy", "AmazonEKSAdminViewPolicy"];
+        (
+            strength.iter().position(|name| policy.policy_arn == arn(name)).unwrap_or(strength.len()),
+            policy.policy_arn.clone(),
+        )
+    });
+    others.into_iter().map(AccessPolicy::in_words).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
-//! Which role has access to which cluster, as what, since when and with which role ID: read from the ledger alone.
+//! Which role has access to which cluster, as what, since when and with which role ID: read from the ledger, beside the
+//! account's roles as they are now.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -6,7 +9,7 @@ use crate::app::Run;
 use crate::aws::dynamodb::{PageKey, key};
 use crate::error::Error;
 use crate::fault::Fault;
-use crate::model::{ClusterRef, Region, RoleArn};
+use crate::model::{ClusterRef, Region, Role, RoleArn, RoleId};
 use crate::row::form::rfc3339;
 use crate::row::{Row, RowRead, State};
 
@@ -56,16 +59,22 @@ pub async fn list(run: &Run<'_>, filter: Filter) -> Result<Value, Error> {
         filter.cluster.as_ref().is_none_or(|name| *name == at.name)
             && filter.region.as_ref().is_none_or(|region| *region == at.region)
     };
+    let roles = if listed.is_empty() { Ok(Roles::new()) } else { run.app.aws.reads.list_roles().await.map(by_arn) };
     let last = listed.last().map(|(principal, at, _)| format!("{principal} {at}"));
     let items: Vec<Value> = listed
         .into_iter()
         .filter(|(_, at, _)| admits(at))
-        .map(|(principal, at, read)| item(&principal, &at, &read))
+        .map(|(principal, at, read)| item(&principal, &at, &read, roles.as_ref().ok()))
         .collect();
     let mut answer = json!({
         "version": "1", "accountId": run.invocation.home.account, "requestId": run.invocation.request_id,
         "trigger": "command", "command": "inventory", "inventory": items,
+        "note": "Entries that were never seen good are not in the ledger: access-entry-guard scan shows them.",
     });
+    if let Err(fault) = &roles {
+        answer["rolesUnlisted"] =
+            json!(format!("The account's roles could not be listed ({fault}), so known is missing."));
+    }
     if next.is_some() {
         answer["nextToken"] = json!(last);
     }
@@ -78,8 +87,37 @@ fn page_of(token: &str) -> Option<PageKey> {
     Some(key(principal, cluster))
 }
 
-fn item(principal: &str, at: &ClusterRef, read: &RowRead) -> Value {
+/// The account's roles by ARN.
+type Roles = BTreeMap<String, RoleId>;
+
+fn by_arn(roles: Vec<Role>) -> Roles {
+    roles.into_iter().map(|role| (role.arn.as_str().to_owned(), role.id)).collect()
+}
+
+/// What the ledger and the account's roles tell of an entry together, in one word. The ledger alone would call an entry good
+/// whose role was recreated since.
+fn known(principal: &str, read: &RowRead, roles: Option<&Roles>) -> Option<&'static str> {
+    Some(match read {
+        RowRead::Row(row) => match &row.state {
+            State::Repairing(_) => "repairing",
+            State::Archived(_) => "archived",
+            State::Recorded(recorded) => match (roles?.get(principal), &recorded.good) {
+                (None, _) => "roleGone",
+                (Some(present), Some(good)) if good.role_id == *present => "good",
+                (Some(_), Some(_)) => "roleRecreated",
+                (Some(_), None) => return None,
+            },
+        },
+        RowRead::Invalid(_) | RowRead::Unfit(..) => "invalid",
+        RowRead::Absent | RowRead::Expired(_) | RowRead::Unavailable(_) => return None,
+    })
+}
+
+fn item(principal: &str, at: &ClusterRef, read: &RowRead, roles: Option<&Roles>) -> Value {
     let mut item = json!({"region": at.region, "clusterName": at.name, "principalArn": principal});
+    if let Some(known) = known(principal, read, roles) {
+        item["known"] = json!(known);
+    }
     match read {
         RowRead::Row(row) => describe(&mut item, row),
         RowRead::Invalid(because) | RowRead::Unfit(_, because) => {

@@ -11,21 +11,24 @@ use access_entry_guard::handler::{Call, handle};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use time::OffsetDateTime;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What `cargo lambda watch` gives in place of the function's ARN. Lambda itself always gives an ARN.
 const NO_ARN: &str = "function-arn";
+/// Where the runtime logs errors.
+const RUNTIME_PANICS: &str = "lambda_runtime::layers::panic";
 /// The variable that says which ARN to go by then: its account, partition and alias.
 const LOCAL_FUNCTION_ARN: &str = "LOCAL_FUNCTION_ARN";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_max_level(tracing::Level::WARN)
-        .with_current_span(false)
-        .with_span_list(false)
-        .init();
+    let lines =
+        tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    // The runtime logs every error of an invocation as one of its layer for panics. It is logged here instead.
+    let levels = Targets::new().with_default(LevelFilter::WARN).with_target(RUNTIME_PANICS, LevelFilter::OFF);
+    tracing_subscriber::registry().with(lines.with_filter(levels)).init();
     let config = match Config::from_lookup(|name| std::env::var(name).ok()) {
         Ok(config) => config,
         Err(error) => return stop(&error),
@@ -60,5 +63,9 @@ async fn answer(app: &App, event: LambdaEvent<Value>) -> Result<Value, Error> {
         deadline = app.now() + time::Duration::minutes(15);
     }
     let call = Call { function_arn, request_id: context.request_id, deadline };
-    handle(app, &event.payload, call).await
+    let answer = handle(app, &event.payload, call).await;
+    if let Err(error) = &answer {
+        tracing::error!(%error, "{}", error.name());
+    }
+    answer
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::blind_spot::BlindSpot;
 use crate::case::Case;
+use crate::config::Mode;
 use crate::event::Invocation;
 use crate::model::Datum;
 use crate::model::{AccessPolicy, ClusterRef, Region};
@@ -180,7 +181,9 @@ impl Report {
     #[must_use]
     pub fn with_cases(mut self, mut cases: Vec<Case>, invocation: &Invocation, creator: &Creators<'_>) -> Self {
         sort(&mut cases);
-        let entry = |case: &Case| Entry { remedy: remedy::of(case, invocation), ..Entry::of(case, creator) };
+        let context =
+            remedy::Context { invocation, command: self.command, observes: self.mode == Mode::Observe.as_str() };
+        let entry = |case: &Case| Entry { remedy: remedy::of(case, context), ..Entry::of(case, creator) };
         self.entries = cases.iter().take(MOST_ENTRIES).map(entry).collect();
         self.entries_omitted = cases.len() - self.entries.len();
         self

@@ -98,6 +98,16 @@ impl AccessPolicy {
     pub fn name(&self) -> &str {
         self.policy_arn.rsplit('/').next().unwrap_or_default()
     }
+
+    /// Its name and scope, for a person.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let scope = match self.access_scope.namespaces.join(", ") {
+            none if none.is_empty() => self.access_scope.kind.clone(),
+            namespaces => format!("{} {namespaces}", self.access_scope.kind),
+        };
+        format!("{} for {scope}", self.name())
+    }
 }
 
 /// The scope of an associated access policy.
@@ -278,13 +288,8 @@ impl Snapshot {
         }
         let (groups, other_groups) = (self.creation_groups(), other.creation_groups());
         missing.extend(other_groups.missing_from(&groups).map(|group| format!("group {group}")));
-        for policy in other.access_policies.iter().filter(|policy| !self.access_policies.contains(policy)) {
-            let scope = match policy.access_scope.namespaces.join(", ") {
-                none if none.is_empty() => policy.access_scope.kind.clone(),
-                namespaces => format!("{} {namespaces}", policy.access_scope.kind),
-            };
-            missing.push(format!("{} for {scope}", policy.name()));
-        }
+        let lacks = |policy: &&AccessPolicy| !self.access_policies.contains(policy);
+        missing.extend(other.access_policies.iter().filter(lacks).map(AccessPolicy::in_words));
         let tags = self.creation_tags();
         let lacks = |(key, value): &(String, String)| tags.get(key) != Some(value);
         missing

@@ -12,7 +12,8 @@ use crate::fault::Fault;
 #[expect(missing_docs, reason = "explain() says it, in the sentences that people read")]
 pub enum Hold {
     Privileged {
-        because: &'static str,
+        /// All that makes it so, the strongest first.
+        because: String,
     },
     /// Privileged, and this function's own rights do not reach so far.
     GrantsRefused,

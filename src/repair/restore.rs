@@ -19,12 +19,28 @@ impl Reconciler<'_> {
             return Some(Outcome::Undecided(Doubt::RoleUnreadable(fault.clone())));
         }
         let state = state_of(&case.sighting).filter(|state| !matches!(state, State::Recorded(_)));
-        let (Some(state), Some(cluster), RoleState::Present(role)) =
-            (state.cloned(), case.sighting.cluster.clone(), case.sighting.role.clone())
-        else {
-            case.note =
-                Some("There is no archived or unfinished row, no cluster or no role to restore it for.".to_owned());
-            return Some(Outcome::None);
+        let (state, cluster, role) = match (state.cloned(), case.sighting.cluster.clone(), case.sighting.role.clone()) {
+            (Some(state), Some(cluster), RoleState::Present(role)) => (state, cluster, role),
+            (_, None, _) => {
+                case.note = Some("There is no such cluster any more, so nothing was restored.".to_owned());
+                return Some(Outcome::None);
+            }
+            (None, ..) => {
+                case.note = Some(
+                    "The ledger has neither an archived entry nor an unfinished repair for this role in this cluster, \
+                         so there is nothing to restore from. Create the entry by hand."
+                        .to_owned(),
+                );
+                return Some(Outcome::None);
+            }
+            (Some(_), Some(_), _) => {
+                case.note = Some(
+                        "There is no such role, so nothing was restored. Create the role first, then restore the entry for \
+                         its new ID."
+                            .to_owned(),
+                    );
+                return Some(Outcome::None);
+            }
         };
         let mut repair = match state {
             State::Repairing(repair) if repair.is_leased_to_other(&run.owner, run.now()) => {

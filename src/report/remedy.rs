@@ -10,11 +10,24 @@ use crate::event::Invocation;
 use crate::model::{RoleArn, RoleState, Snapshot};
 use crate::outcome::{Hold, Outcome};
 
-/// The remedy of a case; `None` where nobody has to do anything.
-pub(super) fn of(case: &Case, invocation: &Invocation) -> Option<String> {
+/// What was asked for, as far as a remedy depends on it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) invocation: &'a Invocation,
+    /// The command that this answers, if it is one.
+    pub(super) command: Option<&'static str>,
+    /// Whether the mode keeps everything as it is.
+    pub(super) observes: bool,
+}
+
+/// The remedy of a case; `None` if nobody has to do anything, or no command would cure it.
+pub(super) fn of(case: &Case, context: Context<'_>) -> Option<String> {
+    let Context { invocation, observes, .. } = context;
     let command = match &case.outcome {
+        Outcome::WouldRepair if context.command == Some("approve") => "approve",
         Outcome::Held(reason) => match reason {
             Hold::GrantsRefused => return by_hand(case),
+            Hold::RoleChanged { .. } if context.command == Some("restore") => "restore",
             Hold::Privileged { .. }
             | Hold::HoldAll
             | Hold::RolePattern
@@ -22,14 +35,28 @@ pub(super) fn of(case: &Case, invocation: &Invocation) -> Option<String> {
             | Hold::RoleChanged { .. } => "approve",
             Hold::PerhapsRevived => "forget",
             Hold::Archived { .. } => "restore",
-            Hold::RehearsalRefused { .. } | Hold::ChangedMeanwhile { .. } | Hold::RecreationRefused => "repair",
-            _ => "check",
+            Hold::RehearsalRefused { .. }
+            | Hold::ChangedMeanwhile { .. }
+            | Hold::RecreationRefused
+            | Hold::RepairBudget { .. }
+            | Hold::Observing => "repair",
+            // A setting, a tag or a row has to be changed first, and `detail` says how.
+            Hold::NoLedger | Hold::IgnoreTag { .. } | Hold::CannotRecreate { .. } | Hold::LedgerRowInvalid { .. } => {
+                return None;
+            }
         },
         Outcome::Failed(_) => "repair",
         _ => return None,
     };
-    Some(invoke(command, case, invocation))
+    let invoked = invoke(command, case, invocation);
+    // In this mode every command that changes something would answer what it would do.
+    let changes = !matches!(command, "forget" | "check");
+    Some(if observes && changes { format!("{SET_THE_MODE_FIRST}\n{invoked}") } else { invoked })
 }
+
+/// What a shell takes for a remark.
+const SET_THE_MODE_FIRST: &str =
+    "# First deploy with Mode=repair: in MODE=observe nothing is changed, whatever the command.";
 
 /// The function, invoked with a command about this entry.
 fn invoke(command: &str, case: &Case, invocation: &Invocation) -> String {

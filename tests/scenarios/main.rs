@@ -31,6 +31,7 @@ mod payloads;
 mod principals;
 mod races;
 mod recreatable;
+mod remedies;
 mod removal;
 mod repairs;
 mod replaced;

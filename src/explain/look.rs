@@ -106,7 +106,8 @@ pub(super) async fn look(
     })
 }
 
-/// The roles among the principals that may have been meant: by name, and by permission set.
+/// The roles among the principals that may have been meant, the nearest first: of the account and the name, of the permission
+/// set, of the name in another account.
 fn like(listed: &Result<Listed, Fault>, home: &Home, asked: &RoleAsked) -> Vec<RoleArn> {
     let Ok(Listed::Principals(principals)) = listed else { return Vec::new() };
     let account = match asked {
@@ -115,7 +116,9 @@ fn like(listed: &Result<Listed, Fault>, home: &Home, asked: &RoleAsked) -> Vec<R
     };
     let roles = principals.iter().filter_map(|principal| RoleArn::parse(principal));
     let mut like: Vec<RoleArn> = roles.filter(|role| is_near(asked.name(), account, role)).collect();
-    like.sort();
+    like.sort_by_cached_key(|role| {
+        (role.account() != account, !role.name().eq_ignore_ascii_case(asked.name()), role.as_str().to_owned())
+    });
     like
 }
 
@@ -183,4 +186,23 @@ fn no_such_role(asked: &RoleAsked, home: &Home, at: &ClusterRef, successors: &[R
         }
     };
     NotThere::Role { name: asked.name().to_owned(), account: home.account.clone(), cluster: at.name.clone(), hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_miss_comes_first_however_many_accounts_have_a_role_of_the_name() {
+        let home = Home { partition: "aws".to_owned(), account: "999999999999".to_owned() };
+        let (own, set) = ("arn:aws:iam::999999999999:role", "AWSReservedSSO_Admin");
+        let (name, other) = (format!("{set}_1234567890abcdef"), format!("{set}_0000000000000000"));
+        let mut principals: Vec<String> = (0..10).map(|n| format!("arn:aws:iam::11112222333{n}:role/{name}")).collect();
+        principals.extend([format!("{own}/{other}"), format!("{own}/unlike"), format!("{own}/team/{name}")]);
+        principals.push("arn:aws:iam::999999999999:root".to_owned());
+        let like = like(&Ok(Listed::Principals(principals)), &home, &RoleAsked::Name(name.clone()));
+        let like: Vec<&str> = like.iter().map(RoleArn::as_str).collect();
+        assert_eq!(like[..2], [format!("{own}/team/{name}"), format!("{own}/{other}")]);
+        assert_eq!(like.len(), 12);
+    }
 }

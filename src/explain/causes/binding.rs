@@ -27,7 +27,7 @@ impl View<'_> {
                     self.scan(self.role_in_words())
                 ),
             ),
-            Verdict::Fresh(_) => Answer::no(format!("The entry is younger than the role: entry {entry}; role {role}.")),
+            Verdict::Fresh(_) => Answer::no(format!("The entry is younger than the role ({role}).")),
             Verdict::Orphaned | Verdict::Missing => Answer::no("There is no role that the entry could be stale for."),
             Verdict::Undecided(Doubt::RoleUnreadable(fault)) => Answer::unread(&fault),
             Verdict::Undecided(Doubt::OtherAccount) => Answer::not_told(

@@ -57,20 +57,20 @@ impl View<'_> {
     /// Whether the role's access, if it has or had any, is a matter of `aws-auth` alone. Its contents are never seen.
     pub(super) fn aws_auth_only(&self) -> Answer {
         const LOOK: &str =
-            "With a role that is let in, look at it: kubectl -n kube-system get configmap aws-auth -o yaml";
+            "Look at it with a role that is let in: kubectl -n kube-system get configmap aws-auth -o yaml";
         let mode = self.facts.cluster.as_ref().ok().and_then(|(_, access)| access.mode.as_ref());
         match (mode, self.standing()) {
             (Some(AuthenticationMode::ApiAndConfigMap), Standing::None) => Answer::yes(
                 "The role has no entry, so only the aws-auth ConfigMap could let it in. That is inside the cluster and not \
                  seen here.",
-                format!("{LOOK}. It names roles without their path. Or create an entry."),
+                format!("{LOOK}. There a role is named without its path. Or create an entry."),
             ),
             // EKS User Guide, "Migrating existing aws-auth ConfigMap entries to access entries".
             (Some(AuthenticationMode::ApiAndConfigMap), Standing::Seen(_) | Standing::Listed(_)) => {
                 Answer::outside_aws(
                     "The role has an entry, which takes precedence over the aws-auth ConfigMap. Whether the map would give it \
                  more is not seen here.",
-                    format!("If the role had more rights before it had an entry: {LOOK}"),
+                    format!("{LOOK}. If the map gives the role more, give that to the entry too."),
                 )
             }
             (Some(AuthenticationMode::Api), _) => Answer::outside_aws(

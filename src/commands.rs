@@ -148,6 +148,13 @@ pub(crate) fn quoted(value: &Value) -> String {
     format!("'{text}'")
 }
 
+/// One word of a shell command, in quotes only if it needs them.
+pub(crate) fn argument(text: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"_+,.@:/-".contains(&b);
+    let begins_plainly = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    if begins_plainly && text.bytes().all(is_plain) { text.to_owned() } else { word(text) }
+}
+
 /// One word of a shell command, whatever it is made of.
 fn word(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))

@@ -78,6 +78,7 @@ pub mod app;
 
 pub mod blind_spot;
 pub mod discovery;
+pub mod explain;
 
 pub mod record;
 pub mod repair;

@@ -11,9 +11,11 @@ use time::OffsetDateTime;
 
 use crate::fault::Fault;
 
+mod access;
 mod entry;
 mod name_set;
 
+pub use access::{AuthenticationMode, ClusterAccess};
 pub use entry::{
     AccessEntry, AccessPolicy, AccessScope, EntryType, Snapshot, VIEW_POLICY, is_aws_tag, is_generated_username,
 };

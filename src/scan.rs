@@ -343,11 +343,7 @@ impl Scanner<'_> {
             role,
             role_read_at,
         };
-        let verdict = judge(&sighting, self.home);
-        let outcome = would_become(&sighting, &verdict, self.home);
-        let mut case = Case { outcome, ..Case::new(sighting, verdict) };
-        case.name_who_waits();
-        Ok(Some(case))
+        Ok(Some(judged(sighting, self.home)))
     }
 
     /// Reads the policies of the entries that are bound to their roles.
@@ -373,6 +369,17 @@ impl Scanner<'_> {
             }
         }
     }
+}
+
+/// A sighting of everything but the ledger, with what the function would do about it by its default settings and with an empty
+/// ledger.
+#[must_use]
+pub fn judged(sighting: Sighting, home: &Home) -> Case {
+    let verdict = judge(&sighting, home);
+    let outcome = would_become(&sighting, &verdict, home);
+    let mut case = Case { outcome, ..Case::new(sighting, verdict) };
+    case.name_who_waits();
+    case
 }
 
 /// What the function would do, by its default settings and with an empty ledger.

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::turns::{Priority, Turns};
 use crate::fault::{Fault, FaultKind};
-use crate::model::{AccessEntry, AccessPolicy, AccessScope, Cluster, ClusterRef, EntryType, Region};
+use crate::model::{AccessEntry, AccessPolicy, AccessScope, Cluster, ClusterAccess, ClusterRef, EntryType, Region};
 pub use changes::EksChanges;
 
 /// The largest page that EKS gives (EKS API Reference: `maxResults` 1 to 100).
@@ -73,6 +73,14 @@ impl Eks {
     /// # Errors
     /// Any [`Fault`] but "not found".
     pub async fn describe_cluster(&self, name: &str) -> Result<Option<Cluster>, Fault> {
+        Ok(self.describe_cluster_and_access(name).await?.map(|(cluster, _)| cluster))
+    }
+
+    /// The same, with its status and how it lets principals in.
+    ///
+    /// # Errors
+    /// Any [`Fault`] but "not found".
+    pub async fn describe_cluster_and_access(&self, name: &str) -> Result<Option<(Cluster, ClusterAccess)>, Fault> {
         const OPERATION: &str = "DescribeCluster";
         let request = self.client.describe_cluster().name(name);
         let reply = match self.read(OPERATION, || request.clone().send()).await {
@@ -83,14 +91,19 @@ impl Eks {
         if cluster.connector_config.is_some() {
             return Ok(None);
         }
-        Ok(Some(Cluster {
+        let access = ClusterAccess {
+            status: cluster.status.as_ref().map(|status| status.as_str().to_owned()).unwrap_or_default(),
+            mode: cluster.access_config.and_then(|config| config.authentication_mode).map(|mode| mode.as_str().into()),
+        };
+        let cluster = Cluster {
             at: ClusterRef { region: self.region.clone(), name: name.to_owned() },
             created_at: time_of(OPERATION, "createdAt", cluster.created_at)?,
             is_workable: matches!(cluster.status, Some(types::ClusterStatus::Active | types::ClusterStatus::Updating)),
             role_arn: cluster.role_arn.unwrap_or_default(),
             node_role_arn: cluster.compute_config.and_then(|compute| compute.node_role_arn),
             tags: cluster.tags.unwrap_or_default().into_iter().collect(),
-        }))
+        };
+        Ok(Some((cluster, access)))
     }
 
     /// The principals of all of a cluster's access entries; a cluster that does not exist has none.

@@ -4,6 +4,7 @@
 //! what to do. What an exit status means stands with each subcommand; 2 is always "it could not be told".
 
 mod arguments;
+mod explain;
 mod output;
 mod scan;
 mod session;
@@ -32,5 +33,6 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<u8, Stop> {
     match arguments.command {
         Command::Scan(arguments) => scan::run(&Session::begin().await?, arguments).await,
+        Command::Explain(arguments) => explain::run(arguments).await,
     }
 }

@@ -94,14 +94,14 @@ fn names(regions: &[Region]) -> String {
 }
 
 /// An entry that is not fresh, as it is printed.
-struct Finding<'a> {
+pub(crate) struct Finding<'a> {
     case: &'a Case,
-    entry: Value,
+    pub(crate) entry: Value,
     commands: Vec<String>,
 }
 
 impl<'a> Finding<'a> {
-    fn of(case: &'a Case) -> Self {
+    pub(crate) fn of(case: &'a Case) -> Self {
         let mut entry = json!(Entry::of(case, &[]));
         if case.outcome == Outcome::WouldRepair {
             let lines = "With its default settings, the function would repair it.";
@@ -215,7 +215,7 @@ fn as_text(seen: &Scan, findings: &[Finding<'_>], with_all_commands: bool) -> St
     text
 }
 
-fn describe(text: &mut String, finding: &Finding<'_>, with_all_commands: bool) {
+pub(crate) fn describe(text: &mut String, finding: &Finding<'_>, with_all_commands: bool) {
     let (case, sighting) = (finding.case, &finding.case.sighting);
     let _ = writeln!(
         text,

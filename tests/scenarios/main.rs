@@ -15,6 +15,7 @@ mod connector;
 mod corpus;
 mod cuts;
 mod documents;
+mod explain;
 mod explored;
 mod fault_matrix;
 mod faults;

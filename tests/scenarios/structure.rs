@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The files without a clock, an environment, randomness or I/O: top-level modules, and the decision inside the repair.
-const PURE: [&str; 19] = [
+const PURE: [&str; 24] = [
     "blind_spot",
     "case",
+    "commands",
     "config",
     "event",
     "fault",
@@ -22,6 +23,10 @@ const PURE: [&str; 19] = [
     "sighting",
     "trust",
     "verdict",
+    "explain::asked",
+    "explain::causes",
+    "explain::facts",
+    "explain::uses",
     "repair::compare",
     "repair::decide",
     "repair::step",

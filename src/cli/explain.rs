@@ -1,0 +1,172 @@
+//! `explain`: why a role is refused by a cluster, cause by cause, and what to do.
+
+use std::fmt::Write as _;
+
+use access_entry_guard::explain::{Cause, Explanation, Kind, RoleAsked, Verdict, explain};
+use access_entry_guard::model::{ClusterRef, RoleArn, RoleState};
+use access_entry_guard::report::Entry;
+use access_entry_guard::row::form::rfc3339;
+use access_entry_guard::verdict;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::output::{Format, Output, Sheet, print, print_json, shown};
+use crate::scan::{Finding, describe};
+use crate::session::Session;
+use crate::stop::Stop;
+
+/// Why is this role refused by this cluster? Goes through the causes one by one; nothing is changed
+///
+/// Shows each cause as no, yes or unknown, with what AWS shows and what to do. What is inside the cluster (RBAC, aws-auth) is
+/// not seen.
+///
+/// Exit status: 0 if AWS shows nothing that stands in the way; 1 if a cause was found; 2 if it could not be told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The cluster that refuses the role
+    #[arg(long, value_name = "NAME")]
+    cluster: String,
+    /// The cluster's Region
+    #[arg(long, value_name = "REGION")]
+    region: String,
+    /// The role that is refused, by name or ARN; a role of another account by its ARN
+    #[arg(long, value_name = "NAME_OR_ARN")]
+    role: String,
+    /// Show in a table also the commands for an entry that the function would hold for a person
+    #[arg(long)]
+    repair_commands: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Looks, prints what was found, and gives the exit status.
+pub(crate) async fn run(arguments: Arguments) -> Result<u8, Stop> {
+    let format = arguments.output.format();
+    if format == Format::Html {
+        return Err(Stop::because("explain prints no page; use --output table, json, markdown or csv"));
+    }
+    let session = Session::begin().await?;
+    let home = &session.caller.home;
+    let asked = RoleAsked::parse(&arguments.role, home).map_err(|unfit| Stop(unfit.to_string()))?;
+    let regions = session.regions(&[arguments.region]).await?;
+    let Some(region) = regions.into_iter().next() else { return Err(Stop::because("name a Region with --region")) };
+    let at = ClusterRef { region, name: arguments.cluster };
+    let explained = explain(&session.reads, home, &at, &asked, OffsetDateTime::now_utc()).await;
+    let explanation = explained.map_err(|not_there| Stop(not_there.to_string()))?;
+    match format {
+        Format::Json => print_json(&to_json(&explanation))?,
+        Format::Table => print(&as_text(&explanation, arguments.repair_commands))?,
+        Format::Markdown => print(&sheet(&explanation, true).markdown())?,
+        Format::Csv => print(&sheet(&explanation, true).csv()?)?,
+        Format::Html => {}
+    }
+    Ok(match explanation.cause() {
+        Some(_) => 1,
+        None if explanation.is_unsure() => 2,
+        None => 0,
+    })
+}
+
+fn to_json(explanation: &Explanation) -> Value {
+    let causes = explanation.causes.iter().map(|cause| {
+        json!({
+            "cause": cause.kind.label(), "verdict": cause.verdict.label(), "detail": cause.detail, "next": cause.next,
+        })
+    });
+    json!({
+        "version": "1",
+        "cause": explanation.cause().map(|cause| cause.kind.label()),
+        "causes": causes.collect::<Vec<_>>(),
+        "entry": entry_json(explanation),
+        "role": role_json(explanation),
+    })
+}
+
+/// The entry as `scan` prints it, or null.
+fn entry_json(explanation: &Explanation) -> Value {
+    match &explanation.entry {
+        Some(found) if found.is_whole => Finding::of(&found.case).entry,
+        Some(found) => {
+            let mut entry = json!(Entry::of(&found.case, &[]));
+            entry["commands"] = json!([]);
+            if explanation.facts.policies.is_err() {
+                entry["accessPolicies"] = Value::Null;
+            }
+            entry
+        }
+        None => Value::Null,
+    }
+}
+
+fn role_json(explanation: &Explanation) -> Value {
+    let facts = &explanation.facts;
+    let state = match &facts.role {
+        RoleState::Present(_) => "present",
+        RoleState::Absent => "absent",
+        RoleState::Unreadable(_) => "unread",
+    };
+    let role = facts.role.role();
+    json!({
+        "name": facts.name,
+        "arn": facts.principal.as_ref().map(RoleArn::as_str),
+        "state": state,
+        "roleId": role.map(|role| &role.id.0),
+        "createdAt": role.map(|role| rfc3339(role.created_at)),
+        "trustPolicy": role.and_then(|role| role.trust_policy.as_deref()),
+    })
+}
+
+fn sheet(explanation: &Explanation, with_next: bool) -> Sheet {
+    let mut columns = vec!["cause", "verdict", "detail"];
+    if with_next {
+        columns.push("next");
+    }
+    let row = |cause: &Cause| {
+        let mut row = vec![cause.kind.label().to_owned(), cause.verdict.label().to_owned(), cause.detail.clone()];
+        if with_next {
+            row.push(cause.next.clone().unwrap_or_default());
+        }
+        row
+    };
+    Sheet { columns, rows: explanation.causes.iter().map(row).collect() }
+}
+
+/// What a person reads: the answer, what it rests on, and what to do.
+fn as_text(explanation: &Explanation, with_all_commands: bool) -> String {
+    let mut text = String::new();
+    let facts = &explanation.facts;
+    let role = facts.principal.as_ref().map_or(facts.name.as_str(), |principal| principal.as_str());
+    let answer = match explanation.cause() {
+        Some(cause) => cause.kind.label(),
+        None if explanation.is_unsure() => "it could not be told; see what is unknown",
+        None => "AWS shows nothing that stands in the way",
+    };
+    let _ = writeln!(text, "{} in {}, {}: {answer}.", shown(role), shown(&facts.at.name), facts.at.region);
+    let _ = writeln!(text, "\n{}", sheet(explanation, false).table());
+    let steps = explanation.causes.iter().filter_map(|cause| Some((cause, cause.next.as_ref()?)));
+    for (n, (cause, next)) in steps.enumerate() {
+        if n == 0 {
+            let _ = writeln!(text, "\nWhat to do:");
+        }
+        let if_so = if cause.verdict == Verdict::Yes { "" } else { " (unknown)" };
+        let _ = writeln!(text, "  {}{if_so}: {}", cause.kind.label(), shown(next));
+    }
+    if explanation.cause().is_none() {
+        let _ = writeln!(
+            text,
+            "\nIf the role is still refused, find out as whom the requests are signed: aws sts get-caller-identity, and aws eks \
+             update-kubeconfig for this cluster. A new entry takes some seconds to take effect."
+        );
+    }
+    if let Some(found) = explanation.entry.as_ref().filter(|found| found.is_whole && is_broken(&found.case.verdict)) {
+        describe(&mut text, &Finding::of(&found.case), with_all_commands);
+    }
+    if explanation.cause().is_some_and(|cause| matches!(cause.kind, Kind::NoRights | Kind::NamespaceOnly)) {
+        let _ = writeln!(text, "\nThe role is let in: this is a cause of 403, not of 401.");
+    }
+    text
+}
+
+fn is_broken(verdict: &verdict::Verdict) -> bool {
+    matches!(verdict, verdict::Verdict::Stale(_) | verdict::Verdict::Orphaned)
+}

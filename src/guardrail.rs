@@ -336,7 +336,8 @@ fn unattended(
 }
 
 /// What makes an entry one that a person should look at; `None` for one that gives little to whoever takes the name.
-fn privilege(home: &Home, snapshot: &Snapshot, role: &Role) -> Option<&'static str> {
+#[must_use]
+pub fn privilege(home: &Home, snapshot: &Snapshot, role: &Role) -> Option<&'static str> {
     let policy_is = |policy: &crate::model::AccessPolicy, name: &str| {
         policy.policy_arn == format!("arn:{}:eks::aws:cluster-access-policy/{name}", home.partition)
     };

@@ -65,6 +65,7 @@ pub mod trust;
 
 pub mod case;
 pub mod commands;
+pub mod creators;
 
 pub mod aws;
 pub mod ledger;
@@ -77,6 +78,9 @@ pub mod discovery;
 pub mod record;
 pub mod repair;
 pub mod scan;
+
+#[cfg(feature = "cli")]
+pub mod history;
 
 pub mod forget;
 pub mod inventory;

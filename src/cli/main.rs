@@ -4,6 +4,8 @@
 //! what to do. What an exit status means stands with each subcommand; 2 is always "it could not be told".
 
 mod arguments;
+mod creators;
+mod event;
 mod output;
 mod scan;
 mod session;
@@ -20,7 +22,7 @@ use stop::Stop;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(arguments).await {
+    match Box::pin(run(arguments)).await {
         Ok(status) => ExitCode::from(status),
         Err(Stop(why)) => {
             eprintln!("access-entry-guard: {}", output::shown(&why));
@@ -32,5 +34,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<u8, Stop> {
     match arguments.command {
         Command::Scan(arguments) => scan::run(&Session::begin().await?, arguments).await,
+        Command::Creators(arguments) => creators::run(&Session::begin().await?, arguments).await,
+        Command::Event(arguments) => event::run(&Session::begin().await?, arguments).await,
     }
 }

@@ -5,6 +5,8 @@
 
 pub mod account;
 mod authorities;
+#[cfg(feature = "cli")]
+pub mod cloudtrail;
 pub mod cloudwatch;
 pub mod dynamodb;
 pub mod eks;

@@ -4,10 +4,10 @@
 //! deliberately decides nothing about entries: an event wakes the function up, the truth is read from IAM and EKS.
 //! Input about something else is ignored with a reason; only what is no known form at all is an error.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::model::{Creator, RoleArn, RoleId};
+use crate::model::{Creator, Home, RoleArn, RoleId};
 
 mod batch;
 mod command;
@@ -122,6 +122,23 @@ pub fn classify(payload: &Value, invocation: &Invocation) -> Result<Trigger, Unr
         form.refuse_by_hand()?;
     }
     form.read(invocation)
+}
+
+/// Reads a record that `CloudTrail` itself gave, as if the rule had delivered it: with the creator that this function would
+/// see. `None` for whatever tells of no role of this account.
+#[must_use]
+pub fn read_recorded(record: &Value, home: &Home) -> Option<RoleEvent> {
+    let event = json!({"source": "aws.iam", "detail-type": "AWS API Call via CloudTrail", "detail": record});
+    let by_the_rule = Invocation {
+        home: home.clone(),
+        invoked_as: InvokedAs::Events,
+        function_arn: String::new(),
+        request_id: String::new(),
+    };
+    match envelope::read(&event, &by_the_rule) {
+        Ok(BatchContent::Role(event)) => Some(event),
+        Ok(BatchContent::Ignored { .. }) | Err(_) => None,
+    }
 }
 
 /// The text at a place in a payload.

@@ -337,7 +337,8 @@ fn unattended(
 
 /// All that makes an entry one that a person should look at, the strongest first; `None` for one that gives little to whoever
 /// takes the name.
-fn privilege(home: &Home, snapshot: &Snapshot, role: &Role) -> Option<String> {
+#[must_use]
+pub fn privilege(home: &Home, snapshot: &Snapshot, role: &Role) -> Option<String> {
     let reasons = match &snapshot.kind {
         EntryType::Unknown(_) => vec!["its type is unknown".to_owned()],
         EntryType::Standard => privileges_of_a_standard_entry(home, snapshot, &role.arn),

@@ -70,6 +70,7 @@ pub mod trust;
 
 pub mod case;
 pub mod commands;
+pub mod creators;
 
 pub mod aws;
 pub mod ledger;
@@ -83,6 +84,9 @@ pub mod explain;
 pub mod record;
 pub mod repair;
 pub mod scan;
+
+#[cfg(feature = "cli")]
+pub mod history;
 
 pub mod forget;
 pub mod inventory;

@@ -30,6 +30,20 @@ pub struct Home {
     pub account: String,
 }
 
+impl Home {
+    /// The Region in which IAM's events are recorded (`CloudTrail` User Guide, "Viewing global service events"; for the other
+    /// partitions the Region of IAM's endpoint, AWS General Reference, "IAM endpoints and quotas").
+    #[must_use]
+    pub fn region_of_iam_events(&self) -> Region {
+        let name = match self.partition.as_str() {
+            "aws-cn" => "cn-north-1",
+            "aws-us-gov" => "us-gov-west-1",
+            _ => "us-east-1",
+        };
+        Region(name.to_owned())
+    }
+}
+
 /// An AWS Region's name, such as `eu-west-1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

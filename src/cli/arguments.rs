@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{explain, scan};
+use crate::{creators, event, explain, scan};
 
 /// Finds EKS access entries that are bound to a deleted IAM role while the role of that name exists again, and says how to
 /// repair them.
@@ -17,4 +17,6 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Scan(scan::Arguments),
     Explain(explain::Arguments),
+    Creators(creators::Arguments),
+    Event(event::Arguments),
 }

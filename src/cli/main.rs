@@ -4,6 +4,8 @@
 //! what to do. What an exit status means stands with each subcommand; 2 is always "it could not be told".
 
 mod arguments;
+mod creators;
+mod event;
 mod explain;
 mod output;
 mod scan;
@@ -21,7 +23,7 @@ use stop::Stop;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(arguments).await {
+    match Box::pin(run(arguments)).await {
         Ok(status) => ExitCode::from(status),
         Err(Stop(why)) => {
             eprintln!("access-entry-guard: {}", output::shown(&why));
@@ -34,5 +36,7 @@ async fn run(arguments: Arguments) -> Result<u8, Stop> {
     match arguments.command {
         Command::Scan(arguments) => scan::run(&Session::begin().await?, arguments).await,
         Command::Explain(arguments) => explain::run(arguments).await,
+        Command::Creators(arguments) => creators::run(&Session::begin().await?, arguments).await,
+        Command::Event(arguments) => event::run(&Session::begin().await?, arguments).await,
     }
 }

@@ -48,6 +48,14 @@ COMMON_ERRORS = {
         "UnknownOperationException": 400,
         "ValidationError": 400,
     },
+    "cloudtrail": {
+        "AccessDeniedException": 400,
+        "SerializationException": 400,
+        "ThrottlingException": 400,
+        "UnknownOperationException": 400,
+        "UnrecognizedClientException": 400,
+        "ValidationException": 400,
+    },
 }
 
 # Errors that an operation was seen to answer although its model does not list them.
@@ -128,7 +136,7 @@ def _problems_of_error(exchange: Exchange, form: str, broken_request: bool) -> l
         found += [f"error {code} has no {name}" for name in ("Type", "Code", "Message") if not members.pop(name, None)]
     elif not (members.get("message") or members.get("Message")):
         found.append(f"error {code} has no message")
-    if shape is not None:
+    if shape is not None and shape.members:
         found += problems(shape, members, form, code)
     elif unknown := set(members) - {"message"}:
         found.append(f"error {code} has unknown members {sorted(unknown)}")

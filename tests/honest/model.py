@@ -4,7 +4,14 @@ from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
 
 # By the name that requests are signed for, as botocore calls the model.
-MODELS = {"eks": "eks", "iam": "iam", "account": "account", "dynamodb": "dynamodb", "monitoring": "cloudwatch"}
+MODELS = {
+    "eks": "eks",
+    "iam": "iam",
+    "account": "account",
+    "dynamodb": "dynamodb",
+    "monitoring": "cloudwatch",
+    "cloudtrail": "cloudtrail",
+}
 
 # What the in-process AWS answers. `test_requests.py` holds it to that: these, and no other.
 SERVED = {
@@ -21,10 +28,11 @@ SERVED = {
         "TagResource",
         "UpdateAccessEntry",
     ],
-    "iam": ["GetRole", "ListRoles"],
+    "iam": ["GetRole", "GetUser", "ListRoles"],
     "account": ["ListRegions"],
     "dynamodb": ["DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"],
     "monitoring": ["GetMetricStatistics", "PutMetricData"],
+    "cloudtrail": ["LookupEvents"],
 }
 
 # Served for `make live-test` alone, and held by its tests (`tests/live/test_local_aws.py`).

@@ -31,6 +31,8 @@ class World:
     def renew(self):
         """The world as it was at first."""
         self._aws.do("world", regions=2, clusters=2, entries=2, matches=1)
+        # Whoever asks one wrong thing after the other would meet the limit.
+        self._aws.do("habits", lookupsPerSecond=100_000)
         for principal in (STANDARD, WITHOUT_ENTRY):
             self.must("eks", "DeleteAccessEntry", clusterName=CLUSTER, principalArn=principal)
         entry = {"clusterName": CLUSTER, "principalArn": STANDARD}
@@ -53,7 +55,7 @@ class World:
     def send(self, service: str, operation: str, parameters: dict) -> Exchange:
         """Sends a request; where it changed something, the world is renewed."""
         exchange = self._wire.send(service, operation, parameters)
-        if exchange.accepted and not operation.startswith(("Describe", "Get", "List", "Query", "Scan")):
+        if exchange.accepted and not operation.startswith(("Describe", "Get", "List", "Lookup", "Query", "Scan")):
             self.renew()
         return exchange
 
@@ -99,6 +101,7 @@ class World:
             "DisassociateAccessPolicy": [{**entry, "policyArn": VIEW}],
             "TagResource": [{"resourceArn": entry_arn, "tags": {"team": "infra"}}],
             "GetRole": [{"RoleName": "node"}],
+            "GetUser": [{"UserName": "operator"}],
             "ListRoles": [
                 {"PathPrefix": "/", "MaxItems": 1},
                 *paged("iam", "ListRoles", "MaxItems", "Marker", "Marker"),
@@ -107,9 +110,17 @@ class World:
                 *paged("account", "ListRegions", "MaxResults", "NextToken", "NextToken"),
                 {"RegionOptStatusContains": ["ENABLED", "ENABLED_BY_DEFAULT"]},
             ],
+            "LookupEvents": paged("cloudtrail", "LookupEvents", "MaxResults", "NextToken", "NextToken", **_creations()),
             **_dynamodb(),
             **_cloudwatch(),
         }
+
+
+def _creations() -> dict:
+    """The creations of roles of the last days."""
+    now = int(datetime.now(timezone.utc).timestamp())
+    by_name = [{"AttributeKey": "EventName", "AttributeValue": "CreateRole"}]
+    return {"LookupAttributes": by_name, "StartTime": now - 86_400, "EndTime": now}
 
 
 def _dynamodb() -> dict[str, list[dict]]:

@@ -39,6 +39,9 @@ REFUSED = [
     ),
     ("eks", "TagResource", {"resourceArn": f"arn:aws:eks:{HOME_REGION}:1:x", "tags": {"a": "b"}}, "NotFoundException"),
     ("iam", "GetRole", {"RoleName": "gone"}, "NoSuchEntity"),
+    ("iam", "GetUser", {"UserName": "gone"}, "NoSuchEntity"),
+    ("cloudtrail", "LookupEvents", {"StartTime": 2, "EndTime": 1}, "InvalidTimeRangeException"),
+    ("cloudtrail", "LookupEvents", {"NextToken": "0"}, "InvalidNextTokenException"),
     ("account", "ListRegions", {"AccountId": "444455556666"}, "AccessDeniedException"),
     ("dynamodb", "GetItem", {"TableName": "gone", "Key": KEY}, "ResourceNotFoundException"),
     ("dynamodb", "PutItem", {"TableName": TABLE, "Item": KEY, **CONDITION}, "ConditionalCheckFailedException"),
@@ -73,7 +76,7 @@ def test_an_error_is_what_the_model_says(world: World, service: str, name: str, 
     assert read["Error"]["Message"]
 
 
-@pytest.mark.parametrize("service", ["eks", "dynamodb", "monitoring"])
+@pytest.mark.parametrize("service", ["eks", "dynamodb", "monitoring", "cloudtrail"])
 def test_a_region_that_is_not_enabled_answers_as_the_services_do(aws, world: World, service: str):
     name = SERVED[service][0]
     exchange = Wire(aws.http, "ap-southeast-7").send(service, name, world.samples(name)[0])

@@ -13,6 +13,8 @@ mod by_hand;
 mod cloud;
 mod connector;
 mod corpus;
+#[cfg(feature = "cli")]
+mod creators;
 mod cuts;
 mod documents;
 mod explain;

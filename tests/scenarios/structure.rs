@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The files without a clock, an environment, randomness or I/O: top-level modules, and the decision inside the repair.
-const PURE: [&str; 24] = [
+const PURE: [&str; 25] = [
     "blind_spot",
     "case",
     "commands",
     "config",
+    "creators",
     "event",
     "fault",
     "guardrail",

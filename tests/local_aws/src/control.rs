@@ -12,6 +12,7 @@
 //! | `log` | `line` | what the function wrote |
 //! | `spoil` | `what` | from now on an entry that is created again is not as it was ([`interference::spoil_recreations`]) |
 //! | `bring-back` | | the next entry that is deleted is there again at once |
+//! | `act-as` | `role` | from now on a session of this role creates and deletes what the channel asks for |
 //! | `deny`, `allow` | `operation` | nobody, everybody may call it |
 //! | `left` | | the roles and access entries there are |
 //! | `recreate` | `role` | deletes the role, if it is there, and creates it; the role |
@@ -114,6 +115,10 @@ async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value 
         }
         "bring-back" => {
             interference::bring_back_once(cloud);
+            json!({})
+        }
+        "act-as" => {
+            cloud.acting_as_role(&cloud.role(text("role")));
             json!({})
         }
         "deny" => {

@@ -23,6 +23,8 @@ pub fn change_habits(cloud: &Cloud, command: &Value) -> Value {
         for (name, habit) in [("updateRebinds", &mut habits.update_rebinds), ("inUseFirst", &mut habits.in_use_first)] {
             *habit = command[name].as_bool().unwrap_or(*habit);
         }
+        let lookups = command["lookupsPerSecond"].as_u64().and_then(|number| usize::try_from(number).ok());
+        habits.lookups_per_second = lookups.unwrap_or(habits.lookups_per_second);
     });
     json!({})
 }

@@ -207,6 +207,8 @@ impl World {
         let entry = cluster.entries.remove(principal_arn).ok_or_else(|| Refusal::not_found(NO_ENTRY))?;
         cluster.past.note_coming_or_going(principal_arn, Some(&entry));
         cluster.deleted.push((now, entry.clone()));
+        let name = cluster.name.clone();
+        self.record_deleted_entry(region, &name, principal_arn);
         Ok(entry)
     }
 

@@ -49,6 +49,7 @@ impl World {
         };
         self.roles.insert(key.clone(), role.clone());
         self.role_history.push(RoleChange { at: self.now, key, role: Some(role.clone()) });
+        self.record_creation(&role);
         role
     }
 
@@ -60,6 +61,7 @@ impl World {
         let key = name.to_lowercase();
         let role = self.roles.remove(&key).unwrap_or_else(|| panic!("NoSuchEntity: no role {name}"));
         self.role_history.push(RoleChange { at: self.now, key, role: None });
+        self.record_deletion(&role);
         role
     }
 
@@ -114,6 +116,7 @@ pub(super) fn answer(world: &mut World, operation: &str, parameters: &Parameters
         "PutRolePolicy" => writes::put_role_policy(world, parameters),
         "DeleteRolePolicy" => writes::delete_role_policy(world, parameters),
         "GetRole" => get_role(world, parameters),
+        "GetUser" => get_user(world, parameters),
         "ListRoles" => list_roles(world, parameters),
         _ => Err(Refusal::new(400, "InvalidAction", format!("Could not find operation {operation}"))),
     }
@@ -128,6 +131,33 @@ fn get_role(world: &World, parameters: &Parameters) -> Result<Value, Refusal> {
     let name = role_name(parameters)?;
     let role = world.role_seen(name).ok_or_else(|| no_such_role(name))?;
     Ok(json!({ "Role": shown(role) }))
+}
+
+/// A user of the account; without a name, whoever calls.
+fn get_user(world: &World, parameters: &Parameters) -> Result<Value, Refusal> {
+    parameters.allow(&["UserName"])?;
+    let (caller, caller_id) = world.identity(&world.calling);
+    let users = world.other_principals.iter().map(|(arn, id)| (arn.clone(), id.clone()));
+    let account = format!("arn:{}:iam::{}:user/", world.partition, world.account);
+    let mut users = users.chain([(caller.clone(), caller_id)]).filter(|(arn, _)| arn.starts_with(&account));
+    let name = parameters.text_within("UserName", 1, 128)?;
+    let lawful = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    if name.is_some_and(|name| !name.chars().all(lawful)) {
+        return Err(Refusal::new(400, "ValidationError", "The specified value for userName is invalid."));
+    }
+    let is_asked_for = |arn: &str| match name {
+        Some(name) => arn.rsplit('/').next().is_some_and(|it| it.eq_ignore_ascii_case(name)),
+        None => arn == caller,
+    };
+    let (arn, id) = users.find(|(arn, _)| is_asked_for(arn)).ok_or_else(|| {
+        let name = name.unwrap_or_default();
+        Refusal::new(404, "NoSuchEntity", format!("The user with name {name} cannot be found."))
+    })?;
+    let (path, name) = arn[account.len() - 1..].rsplit_once('/').map_or(("", ""), |parts| parts);
+    let created = super::EPOCH.format(&Rfc3339).expect("a date has a form");
+    Ok(json!({ "User": {
+        "Path": format!("{path}/"), "UserName": name, "UserId": id, "Arn": arn, "CreateDate": created,
+    } }))
 }
 
 /// The name of a role that a request is about, if it can be one.

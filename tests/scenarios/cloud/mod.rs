@@ -8,7 +8,7 @@
 //! really enter ([`Cloud::authenticate`]) and which calls were made ([`Cloud::calls`]).
 //!
 //! The path of a request: [`Cloud::handle`] in [`exchange`] → `wire` (decode) → [`services`] →
-//! `eks`, `iam`, `sts`, `account`, `dynamodb`, `cloudwatch`, `logs`, each a function of the [`World`] → `wire` (encode).
+//! `eks`, `iam`, `sts`, `account`, `dynamodb`, `cloudwatch`, `logs`, `cloudtrail`, each a function of the [`World`] → `wire` (encode).
 
 #![allow(unreachable_pub, reason = "a module of a test binary: its `pub` marks what scenarios use")]
 #![allow(unused_imports, reason = "the names that scenarios use, in one place")]
@@ -16,6 +16,7 @@
 pub mod account;
 pub mod builders;
 pub mod calls;
+pub mod cloudtrail;
 pub mod cloudwatch;
 pub mod dynamodb;
 pub mod eks;

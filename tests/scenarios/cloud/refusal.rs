@@ -45,7 +45,7 @@ impl Refusal {
         let (status, code) = match service {
             Service::Eks => (429, "ThrottlingException"),
             Service::Account => (429, "TooManyRequestsException"),
-            Service::DynamoDb | Service::Logs => (400, "ThrottlingException"),
+            Service::DynamoDb | Service::Logs | Service::CloudTrail => (400, "ThrottlingException"),
             Service::Iam | Service::Sts | Service::CloudWatch => (400, "Throttling"),
         };
         Self::new(status, code, "Rate exceeded")
@@ -55,7 +55,7 @@ impl Refusal {
     pub fn denied(service: Service, message: impl Into<String>) -> Self {
         let (status, code) = match service {
             Service::Eks | Service::Account => (403, "AccessDeniedException"),
-            Service::DynamoDb | Service::Logs => (400, "AccessDeniedException"),
+            Service::DynamoDb | Service::Logs | Service::CloudTrail => (400, "AccessDeniedException"),
             Service::Iam | Service::Sts | Service::CloudWatch => (403, "AccessDenied"),
         };
         Self::new(status, code, message)
@@ -68,6 +68,7 @@ impl Refusal {
             Service::Account => (500, "InternalServerException"),
             Service::DynamoDb => (500, "InternalServerError"),
             Service::Logs => (500, "ServiceUnavailableException"),
+            Service::CloudTrail => (500, "InternalFailure"),
             Service::Iam | Service::Sts => (500, "ServiceFailure"),
             Service::CloudWatch => (500, "InternalServiceError"),
         };
@@ -77,7 +78,7 @@ impl Refusal {
     /// What a Region that is not enabled for the account answers to its credentials. [AWS-70]
     pub fn region_not_enabled(service: Service) -> Self {
         let code = if service == Service::CloudWatch { "InvalidClientTokenId" } else { "UnrecognizedClientException" };
-        let status = if matches!(service, Service::DynamoDb | Service::Logs) { 400 } else { 403 };
+        let status = if matches!(service, Service::DynamoDb | Service::Logs | Service::CloudTrail) { 400 } else { 403 };
         Self::new(status, code, "The security token included in the request is invalid.")
     }
 

@@ -9,7 +9,7 @@ use super::parameters::Parameters;
 use super::policies::Question;
 use super::refusal::Refusal;
 use super::world::World;
-use super::{account, cloudwatch, dynamodb, eks, iam, logs, sts};
+use super::{account, cloudtrail, cloudwatch, dynamodb, eks, iam, logs, sts};
 
 /// The services there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +28,8 @@ pub enum Service {
     CloudWatch,
     /// Amazon CloudWatch Logs.
     Logs,
+    /// AWS CloudTrail.
+    CloudTrail,
 }
 
 impl Service {
@@ -41,6 +43,7 @@ impl Service {
             "dynamodb" => Self::DynamoDb,
             "monitoring" => Self::CloudWatch,
             "logs" => Self::Logs,
+            "cloudtrail" => Self::CloudTrail,
             _ => return None,
         })
     }
@@ -60,11 +63,12 @@ impl Service {
             Self::DynamoDb => "dynamodb",
             Self::CloudWatch => "cloudwatch",
             Self::Logs => "logs",
+            Self::CloudTrail => "cloudtrail",
         }
     }
 
     fn is_regional(self) -> bool {
-        matches!(self, Self::Eks | Self::DynamoDb | Self::CloudWatch | Self::Logs)
+        matches!(self, Self::Eks | Self::DynamoDb | Self::CloudWatch | Self::Logs | Self::CloudTrail)
     }
 }
 
@@ -112,6 +116,7 @@ pub(super) fn answer(
         Service::DynamoDb => dynamodb::answer(world, region, operation, parameters),
         Service::CloudWatch => cloudwatch::answer(world, region, operation, parameters),
         Service::Logs => logs::answer(world, region, operation, parameters),
+        Service::CloudTrail => cloudtrail::answer(world, region, operation, parameters),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The protocols: from an HTTP request to service, Region, operation and parameters, and from an answer back to an HTTP
 //! response. EKS and Account Management speak rest-json, IAM and STS awsQuery, DynamoDB awsJson 1.0, CloudWatch
-//! rpc-v2-cbor, CloudWatch Logs awsJson 1.1.
+//! rpc-v2-cbor, CloudWatch Logs and CloudTrail awsJson 1.1.
 
 mod cbor;
 mod query;
@@ -45,7 +45,9 @@ pub fn decode(request: &http::Request<Vec<u8>>) -> Option<Incoming> {
         (Service::Eks, Ok(body)) => routes::eks(request, &body),
         (Service::Account, Ok(body)) => routes::account(request, &body),
         (Service::Iam | Service::Sts, Ok(body)) => query::decode(&body),
-        (Service::DynamoDb | Service::Logs, Ok(body)) => (named_in(request, "x-amz-target", '.'), json_members(&body)),
+        (Service::DynamoDb | Service::Logs | Service::CloudTrail, Ok(body)) => {
+            (named_in(request, "x-amz-target", '.'), json_members(&body))
+        }
         (Service::CloudWatch, Ok(body)) => {
             (request.uri().path().rsplit('/').next().unwrap_or_default().to_owned(), cbor::decode(&body))
         }
@@ -74,7 +76,7 @@ pub fn encode(service: Service, operation: &str, answer: &Result<Value, Refusal>
             response = response.header("content-type", "application/x-amz-json-1.0");
             answer.as_ref().map_or_else(dynamodb_error, Value::clone).to_string().into_bytes()
         }
-        Service::Logs => {
+        Service::Logs | Service::CloudTrail => {
             response = response.header("content-type", "application/x-amz-json-1.1");
             let error = |refusal: &Refusal| json!({ "__type": refusal.code, "message": refusal.message });
             answer.as_ref().map_or_else(error, Value::clone).to_string().into_bytes()

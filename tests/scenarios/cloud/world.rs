@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::cloudtrail::Record;
 use super::cloudwatch::Datum;
 use super::dynamodb::Table;
 use super::entries::Entry;
@@ -41,6 +43,12 @@ pub struct World {
     pub metrics: Vec<Datum>,
     /// Lines of logs by Region and log group.
     pub logs: BTreeMap<(String, String), Vec<Line>>,
+    /// What CloudTrail recorded, oldest first.
+    pub trail: Vec<Record>,
+    /// Who creates and deletes by the verbs, as `userIdentity`; whoever calls where absent.
+    pub actor: Option<Value>,
+    /// When the event history was asked in the last second, by Region.
+    pub(super) lookups: BTreeMap<String, Vec<OffsetDateTime>>,
     /// What the caller may not do.
     pub denials: Vec<Denial>,
     /// What AWS leaves open.
@@ -97,6 +105,8 @@ pub struct Habits {
     pub update_rebinds: bool,
     /// How far reads from DynamoDB that do not ask for consistency are behind. [AWS-66]
     pub inconsistent_reads_lag_by: Duration,
+    /// How many requests for the event history a Region answers in a second. [AWS-90]
+    pub lookups_per_second: usize,
     /// Quota of access entries per cluster. [AWS-42]
     pub entries_per_cluster: usize,
 }
@@ -123,6 +133,7 @@ impl Default for Habits {
             sets_in_any_order: false,
             update_rebinds: false,
             inconsistent_reads_lag_by: Duration::ZERO,
+            lookups_per_second: 2,
             entries_per_cluster: 3000,
         }
     }
@@ -212,6 +223,9 @@ impl World {
             tables: BTreeMap::new(),
             metrics: Vec::new(),
             logs: BTreeMap::new(),
+            trail: Vec::new(),
+            actor: None,
+            lookups: BTreeMap::new(),
             denials: Vec::new(),
             habits: Habits::default(),
             now: super::EPOCH,

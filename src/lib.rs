@@ -65,6 +65,7 @@ pub mod trust;
 
 pub mod case;
 pub mod commands;
+pub mod deployed;
 
 pub mod aws;
 pub mod ledger;

@@ -28,6 +28,19 @@ pub struct Home {
     pub account: String,
 }
 
+impl Home {
+    /// The one Region of the partition in which IAM's events arrive. The template can be deployed there only.
+    #[must_use]
+    pub fn region_of_iam_events(&self) -> Region {
+        let name = match self.partition.as_str() {
+            "aws-cn" => "cn-north-1",
+            "aws-us-gov" => "us-gov-west-1",
+            _ => "us-east-1",
+        };
+        Region(name.to_owned())
+    }
+}
+
 /// An AWS Region's name, such as `eu-west-1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -68,14 +68,35 @@ impl Http {
     }
 }
 
-fn connector(authorities: &Authorities) -> Made {
+fn context(authorities: &Authorities) -> Result<TlsContext, UnusableBundle> {
     let context = TlsContext::builder().with_trust_store(authorities.trust_store()?).build();
     // Without the chosen authorities there must be no connector; those of the system would be others.
-    let context = context.expect("a context of a trust store is built without a check that could fail");
+    Ok(context.expect("a context of a trust store is built without a check that could fail"))
+}
+
+/// A client whose connections are probed while nothing is sent, so that a NAT gateway does not drop them: AWS's does after
+/// 350 seconds without a word (Amazon VPC User Guide, "Troubleshoot NAT gateways"). The connector above has no such setting.
+///
+/// # Errors
+/// [`UnusableBundle`].
+#[cfg(feature = "cli")]
+pub(super) fn kept_alive(authorities: &Authorities, probe_after: Duration) -> Result<SharedHttpClient, UnusableBundle> {
+    use aws_smithy_http_client::pool::{Client, ConnectionPool};
+    use aws_smithy_runtime_api::shared::IntoShared as _;
+    let pool = ConnectionPool::builder()
+        .tcp_keepalive(probe_after)
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(context(authorities)?)
+        .build_https()
+        .expect("a pool without partitions or an interface is built without a check that could fail");
+    Ok(Client::new(&pool).expect("a pool without partitions has the one of every client").into_shared())
+}
+
+fn connector(authorities: &Authorities) -> Made {
     Ok(SharedHttpConnector::new(
         Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .tls_context(context)
+            .tls_context(context(authorities)?)
             .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build())
             .build(),
     ))

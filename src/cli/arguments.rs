@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::scan;
+use crate::{deployed, scan};
 
 /// Finds EKS access entries that are bound to a deleted IAM role while the role of that name exists again, and says how to
 /// repair them.
@@ -16,4 +16,6 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Scan(scan::Arguments),
+    #[command(flatten)]
+    Deployed(deployed::Command),
 }

@@ -4,7 +4,9 @@
 //! what to do. What an exit status means stands with each subcommand; 2 is always "it could not be told".
 
 mod arguments;
+mod deployed;
 mod output;
+mod redrive;
 mod scan;
 mod session;
 mod stop;
@@ -32,5 +34,6 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<u8, Stop> {
     match arguments.command {
         Command::Scan(arguments) => scan::run(&Session::begin().await?, arguments).await,
+        Command::Deployed(command) => Box::pin(deployed::run(&Session::begin().await?, command)).await,
     }
 }

@@ -298,10 +298,13 @@ fn of_forget(report: &Value) -> Meaning {
     Meaning::new(1, format!("Nothing was deleted: {reason}."))
 }
 
-/// A person asked for exactly this entry, so that a hold is not what they wanted.
+/// A person asked for exactly this entry: whatever else it is, it is not released.
 fn of_release(report: &Value) -> Meaning {
+    let is_done = |entry: &Value| {
+        entry["verdict"] == "fresh" || matches!(entry["outcome"].as_str(), Some("repaired" | "restored"))
+    };
     match of_work(report) {
-        Meaning { status: 0, summary } if has_outcome(report, "held") > 0 => Meaning::new(1, summary),
+        Meaning { status: 0, summary } if !entries(report).iter().all(is_done) => Meaning::new(1, summary),
         meaning => meaning,
     }
 }

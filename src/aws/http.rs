@@ -79,17 +79,24 @@ fn context(authorities: &Authorities) -> Result<TlsContext, UnusableBundle> {
 ///
 /// # Errors
 /// [`UnusableBundle`].
+///
+/// # Panics
+/// Outside of a Tokio runtime, which has to drive the connections.
 #[cfg(feature = "cli")]
 pub(super) fn kept_alive(authorities: &Authorities, probe_after: Duration) -> Result<SharedHttpClient, UnusableBundle> {
-    use aws_smithy_http_client::pool::{Client, ConnectionPool};
+    use aws_smithy_http_client::pool::{Client, ConnectionPool, DriverSpawner, Partition, PartitionId};
     use aws_smithy_runtime_api::shared::IntoShared as _;
+    let runtime = tokio::runtime::Handle::current();
+    let id = PartitionId::from_index(0);
     let pool = ConnectionPool::builder()
         .tcp_keepalive(probe_after)
+        // The crate finds the runtime by itself with one more feature only, which the function does not have.
+        .partitions([Partition::new(id, DriverSpawner::from_fn(move |task| drop(runtime.spawn(task))))])
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
         .tls_context(context(authorities)?)
         .build_https()
-        .expect("a pool without partitions or an interface is built without a check that could fail");
-    Ok(Client::new(&pool).expect("a pool without partitions has the one of every client").into_shared())
+        .expect("one partition without an interface is built without a check that could fail");
+    Ok(Client::from_partition(&pool, id).expect("the pool has this partition").into_shared())
 }
 
 fn connector(authorities: &Authorities) -> Made {

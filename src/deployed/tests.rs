@@ -99,12 +99,20 @@ fn whoever_acts_is_told_what_was_not_done() {
 }
 
 #[test]
-fn an_approval_that_is_held_was_not_done() {
+fn an_approval_is_done_if_the_entry_is_good_afterwards_and_not_if_it_waits() {
     for (word, name) in [(Word::Approve, "approve"), (Word::Restore, "restore")] {
-        let held = report(name, &[entry("stale", "held", "observing")]);
-        assert_eq!(status(word, &held, false, &[]), 1, "{name}");
-        let done = report(name, &[entry("stale", "repaired", "")]);
-        assert_eq!(status(word, &done, false, &[]), 0, "{name}");
+        for left in [
+            entry("stale", "held", "observing"),
+            entry("stale", "wouldRepair", ""),
+            entry("missing", "none", ""),
+            entry("undecided", "none", "roleUnreadable"),
+            entry("stale", "none", "replacedByOther"),
+        ] {
+            assert_eq!(status(word, &report(name, &[left.clone()]), false, &[]), 1, "{name}: {left}");
+        }
+        for done in [entry("stale", "repaired", ""), entry("missing", "restored", ""), entry("fresh", "none", "")] {
+            assert_eq!(status(word, &report(name, &[done.clone()]), false, &[]), 0, "{name}: {done}");
+        }
         let no_cluster = with(report(name, &[]), "reason", json!("there is no EKS cluster prod"));
         assert_eq!(status(word, &no_cluster, false, &[]), 2, "{name}");
     }

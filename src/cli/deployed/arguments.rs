@@ -13,7 +13,24 @@ pub(crate) enum Command {
     Check(Check),
     Inventory(Inventory),
     Repair(Repair),
+    /// Release an entry that the deployed function holds, for the role that exists
+    ///
+    /// Shows the role, who may assume it and what the entry grants, and asks. The role has that access afterwards: find out
+    /// first who created it. Goes through the function's alias approve.
+    ///
+    /// Exit status: 0 if the entry is good afterwards. 1 if it still waits, failed or is deferred, you said no, or the
+    /// invocation failed. 2 if there is no such role or cluster, the role has another ID than --role-id, or the function did
+    /// not take the command or was not reached.
     Approve(Release),
+    /// Create an entry again from the deployed function's ledger, for the role that exists
+    ///
+    /// For an entry that was archived with its role, or whose repair is unfinished. Shows the role, who may assume it and what
+    /// the ledger's row grants, and asks. The role has that access afterwards: find out first who created it. Goes through the
+    /// function's alias approve.
+    ///
+    /// Exit status: 0 if the entry is good afterwards. 1 if it still waits, failed or is deferred, you said no, or the
+    /// invocation failed. 2 if there is no such role or cluster, the role has another ID than --role-id, or the function did
+    /// not take the command or was not reached.
     Restore(Release),
     Forget(Forget),
     Sweep(Sweep),
@@ -107,15 +124,7 @@ pub(crate) struct Repair {
     pub(super) output: Output,
 }
 
-/// Release an entry that the deployed function holds (approve), or create a missing one from its ledger (restore), for the
-/// role that exists
-///
-/// Shows the role, who may assume it and what the entry grants, and asks. The role may have that access afterwards: find out
-/// first who created it. Goes through the function's alias approve.
-///
-/// Exit status: 0 if the entry is as it should be. 1 if it is still held, failed or deferred, you said no, or the invocation
-/// failed. 2 if there is no such role or cluster, the role has another ID than --role-id, or the function did not take the
-/// command or was not reached.
+/// Which entry is released or restored, and for which role.
 #[derive(Debug, Args)]
 pub(crate) struct Release {
     /// The entry's role

@@ -16,7 +16,7 @@ use access_entry_guard::model::{Region, RoleArn, RoleState};
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
-use crate::output::{Format, print, shown};
+use crate::output::{Format, Output, print, shown};
 use crate::redrive;
 use crate::session::Session;
 use crate::stop::Stop;
@@ -45,7 +45,7 @@ async fn check(session: &Session, arguments: Check) -> Result<u8, Stop> {
     payload.set("principalArn", guard.role_if_named(arguments.role.as_deref()).await?);
     payload.set("clusterName", arguments.cluster);
     payload.set("region", guard.region(arguments.region.as_deref()).await?);
-    guard.ask(Word::Check, payload, arguments.output.format(), &arguments.accept).await
+    guard.ask(Word::Check, payload, format_of(arguments.output)?, &arguments.accept).await
 }
 
 async fn repair(session: &Session, arguments: Repair) -> Result<u8, Stop> {
@@ -54,7 +54,7 @@ async fn repair(session: &Session, arguments: Repair) -> Result<u8, Stop> {
     payload.set("principalArn", Some(guard.role(&arguments.role).await?.as_str().to_owned()));
     payload.set("clusterName", arguments.cluster);
     payload.set("region", guard.region(arguments.region.as_deref()).await?);
-    guard.ask(Word::Repair, payload, arguments.output.format(), &[]).await
+    guard.ask(Word::Repair, payload, format_of(arguments.output)?, &[]).await
 }
 
 async fn sweep(session: &Session, arguments: Sweep) -> Result<u8, Stop> {
@@ -62,7 +62,7 @@ async fn sweep(session: &Session, arguments: Sweep) -> Result<u8, Stop> {
     let mut payload = Payload::of(Word::Sweep);
     payload.set("clusterName", arguments.cluster);
     payload.set("region", guard.region(arguments.region.as_deref()).await?);
-    guard.ask(Word::Sweep, payload, arguments.output.format(), &[]).await
+    guard.ask(Word::Sweep, payload, format_of(arguments.output)?, &[]).await
 }
 
 async fn forget(session: &Session, arguments: Forget) -> Result<u8, Stop> {
@@ -73,12 +73,17 @@ async fn forget(session: &Session, arguments: Forget) -> Result<u8, Stop> {
         (Some(principal), _) => principal,
         (None, role) => guard.role(role.as_deref().unwrap_or_default()).await?.as_str().to_owned(),
     };
-    match (principal.as_str(), &arguments.cluster, &arguments.region) {
-        (BREAKER, None, None) | (_, Some(_), Some(_)) => {}
-        (BREAKER, ..) => {
-            return Err(Stop::because("the breaker's row has no cluster; leave --cluster and --region out"));
-        }
-        _ => return Err(Stop::because("a row is named by --role, --cluster and --region; inventory shows all three")),
+    let is_placed = match (&arguments.cluster, &arguments.region) {
+        (Some(_), Some(_)) => true,
+        (None, None) => false,
+        _ => return Err(Stop::because("--cluster and --region go together")),
+    };
+    if is_placed == (principal == BREAKER) {
+        return Err(Stop::because(if is_placed {
+            "the breaker's row has no cluster; leave --cluster and --region out"
+        } else {
+            "a row is named by --role, --cluster and --region; inventory shows all three"
+        }));
     }
     payload.set("principalArn", Some(principal));
     payload.set("clusterName", arguments.cluster);
@@ -87,7 +92,7 @@ async fn forget(session: &Session, arguments: Forget) -> Result<u8, Stop> {
     if arguments.even_open {
         payload.0.insert("evenOpen".to_owned(), json!(true));
     }
-    guard.ask(Word::Forget, payload, arguments.output.format(), &[]).await
+    guard.ask(Word::Forget, payload, format_of(arguments.output)?, &[]).await
 }
 
 async fn invoke(session: &Session, arguments: Invoke) -> Result<u8, Stop> {
@@ -104,8 +109,17 @@ async fn invoke(session: &Session, arguments: Invoke) -> Result<u8, Stop> {
         )));
     }
     let guard = Guard::find(session, &arguments.which)?;
+    let format = format_of(arguments.output)?;
     let reply = guard.send(Word::Event, bytes).await?;
-    guard.show(Word::Event, &reply, arguments.output.format(), &[])
+    guard.show(Word::Event, &reply, format, &[])
+}
+
+/// The form of a result that is no page. It is known before the function is asked: what it answers is answered once.
+pub(crate) fn format_of(output: Output) -> Result<Format, Stop> {
+    match output.format() {
+        Format::Html => Err(Stop::because("there is no page of this; give --output table, json, markdown or csv")),
+        format => Ok(format),
+    }
 }
 
 /// The members of a command's payload; what was not given is not sent.

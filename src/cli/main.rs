@@ -22,7 +22,7 @@ use stop::Stop;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(arguments).await {
+    match Box::pin(run(arguments)).await {
         Ok(status) => ExitCode::from(status),
         Err(Stop(why)) => {
             eprintln!("access-entry-guard: {}", output::shown(&why));
@@ -34,6 +34,6 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<u8, Stop> {
     match arguments.command {
         Command::Scan(arguments) => scan::run(&Session::begin().await?, arguments).await,
-        Command::Deployed(command) => Box::pin(deployed::run(&Session::begin().await?, command)).await,
+        Command::Deployed(command) => deployed::run(&Session::begin().await?, command).await,
     }
 }

@@ -8,7 +8,7 @@ use access_entry_guard::deployed::{Answer, Word, meaning};
 use access_entry_guard::fault::{Fault, FaultKind};
 use serde_json::{Value, json};
 
-use crate::deployed::{Guard, Which};
+use crate::deployed::{Guard, Which, format_of};
 use crate::output::{Format, Output, Sheet, print, print_json, shown};
 use crate::session::Session;
 use crate::stop::Stop;
@@ -44,11 +44,7 @@ struct Done {
 
 /// Hands in, prints a line for each record, and gives the exit status.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, Stop> {
-    let guard = Guard::find(session, &arguments.which)?;
-    let format = arguments.output.format();
-    if format == Format::Html {
-        return Err(Stop::because("there is no page of this; give --output table, json, markdown or csv"));
-    }
+    let (guard, format) = (Guard::find(session, &arguments.which)?, format_of(arguments.output)?);
     let (region, name) = (&guard.named.region, format!("{}-failed-invocations", guard.named.name));
     let queue = match Queue::find(&session.sdk, region, &name).await {
         Ok(Some(queue)) => queue,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::arguments::Release;
-use super::{Guard, Payload, inventory};
+use super::{Guard, Payload, format_of, inventory};
 use crate::output::shown;
 use crate::session::Session;
 use crate::stop::Stop;
@@ -27,7 +27,7 @@ pub(super) async fn run(session: &Session, word: Word, arguments: Release) -> Re
             word.name()
         )));
     }
-    let guard = Guard::find(session, &arguments.which)?;
+    let (guard, format) = (Guard::find(session, &arguments.which)?, format_of(arguments.output)?);
     let arn = guard.role(&arguments.role).await?;
     let region = guard.region(Some(&arguments.region)).await?.map(Region).unwrap_or(Region(arguments.region));
     let cluster = ClusterRef { region, name: arguments.cluster };
@@ -53,7 +53,7 @@ pub(super) async fn run(session: &Session, word: Word, arguments: Release) -> Re
     payload.set("region", Some(cluster.region.0));
     payload.set("roleId", Some(role.id.0));
     payload.set("claimedBy", Some(session.caller.arn.clone()));
-    guard.ask(word, payload, arguments.output.format(), &[]).await
+    guard.ask(word, payload, format, &[]).await
 }
 
 /// The role as IAM shows it now. What cannot be read is not released.

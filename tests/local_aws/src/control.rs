@@ -19,6 +19,7 @@
 //! | `admitted` | `role` | in how many clusters it is let in |
 //! | `await-poll` | `sinceNs` | when a function polled, then or later, in nanoseconds of Unix time |
 //! | `invoke` | `payload`, `alias`, `timeoutSeconds` | the function's answer and how long it took |
+//! | `principal` | `arn` | EKS knows this user, or this principal of another account |
 //! | `lambda` | `refuses`: `status`, `code`, `body` | from now on Lambda refuses to invoke the function; without `refuses` it does not |
 //! | `invoked` | | what was handed to the function since the last time, and through which alias |
 //! | `queue` | `name`, `region`, `bodies` | makes a queue, and puts messages into it; their IDs |
@@ -154,6 +155,10 @@ async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value 
             // Lambda ends a function at its deadline; this one is not answered any more.
             let answer = tokio::time::timeout(timeout, answer).await.ok().flatten();
             answer.map_or(Value::Null, |answer| answer.to_value())
+        }
+        "principal" => {
+            cloud.add_principal(text("arn"));
+            json!({})
         }
         "lambda" => {
             let refusal = &command["refuses"];

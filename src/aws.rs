@@ -13,7 +13,11 @@ pub mod eks;
 pub mod fault;
 mod http;
 pub mod iam;
+#[cfg(feature = "cli")]
+pub mod lambda;
 mod limiter;
+#[cfg(feature = "cli")]
+pub mod sqs;
 pub mod stored;
 #[cfg(feature = "cli")]
 pub mod sts;

@@ -236,7 +236,7 @@ pub struct Release {
     /// All that it gives, in words.
     pub grants: String,
     /// Why it would wait for a person.
-    pub because: &'static str,
+    pub because: String,
     strength: u8,
 }
 

@@ -71,6 +71,7 @@ pub mod trust;
 pub mod case;
 pub mod commands;
 pub mod creators;
+pub mod deployed;
 
 pub mod aws;
 pub mod ledger;

@@ -68,14 +68,42 @@ impl Http {
     }
 }
 
-fn connector(authorities: &Authorities) -> Made {
+fn context(authorities: &Authorities) -> Result<TlsContext, UnusableBundle> {
     let context = TlsContext::builder().with_trust_store(authorities.trust_store()?).build();
     // Without the chosen authorities there must be no connector; those of the system would be others.
-    let context = context.expect("a context of a trust store is built without a check that could fail");
+    Ok(context.expect("a context of a trust store is built without a check that could fail"))
+}
+
+/// A client whose connections are probed while nothing is sent, so that a NAT gateway does not drop them: AWS's does after
+/// 350 seconds without a word (Amazon VPC User Guide, "Troubleshoot NAT gateways"). The connector above has no such setting.
+///
+/// # Errors
+/// [`UnusableBundle`].
+///
+/// # Panics
+/// Outside of a Tokio runtime, which has to drive the connections.
+#[cfg(feature = "cli")]
+pub(super) fn kept_alive(authorities: &Authorities, probe_after: Duration) -> Result<SharedHttpClient, UnusableBundle> {
+    use aws_smithy_http_client::pool::{Client, ConnectionPool, DriverSpawner, Partition, PartitionId};
+    use aws_smithy_runtime_api::shared::IntoShared as _;
+    let runtime = tokio::runtime::Handle::current();
+    let id = PartitionId::from_index(0);
+    let pool = ConnectionPool::builder()
+        .tcp_keepalive(probe_after)
+        // The crate finds the runtime by itself with one more feature only, which the function does not have.
+        .partitions([Partition::new(id, DriverSpawner::from_fn(move |task| drop(runtime.spawn(task))))])
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(context(authorities)?)
+        .build_https()
+        .expect("one partition without an interface is built without a check that could fail");
+    Ok(Client::from_partition(&pool, id).expect("the pool has this partition").into_shared())
+}
+
+fn connector(authorities: &Authorities) -> Made {
     Ok(SharedHttpConnector::new(
         Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .tls_context(context)
+            .tls_context(context(authorities)?)
             .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build())
             .build(),
     ))

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{creators, event, explain, scan};
+use crate::{creators, deployed, event, explain, scan};
 
 /// Finds EKS access entries that are bound to a deleted IAM role while the role of that name exists again, and says how to
 /// repair them.
@@ -19,4 +19,6 @@ pub(crate) enum Command {
     Explain(explain::Arguments),
     Creators(creators::Arguments),
     Event(event::Arguments),
+    #[command(flatten)]
+    Deployed(deployed::Command),
 }

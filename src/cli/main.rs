@@ -5,9 +5,11 @@
 
 mod arguments;
 mod creators;
+mod deployed;
 mod event;
 mod explain;
 mod output;
+mod redrive;
 mod scan;
 mod session;
 mod stop;
@@ -38,5 +40,6 @@ async fn run(arguments: Arguments) -> Result<u8, Stop> {
         Command::Explain(arguments) => explain::run(arguments).await,
         Command::Creators(arguments) => creators::run(&Session::begin().await?, arguments).await,
         Command::Event(arguments) => event::run(&Session::begin().await?, arguments).await,
+        Command::Deployed(command) => deployed::run(&Session::begin().await?, command).await,
     }
 }

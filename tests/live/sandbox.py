@@ -50,7 +50,7 @@ class Sandbox(LocalAws):
 
     def do(self, command: str, **members):
         answer = super().do(command, **members)
-        assert "error" not in (answer or {}), answer
+        assert not isinstance(answer, dict) or "error" not in answer, answer
         return answer
 
     def start_function(self, **settings: str):

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The files without a clock, an environment, randomness or I/O: top-level modules, and the decision inside the repair.
-const PURE: [&str; 25] = [
+const PURE: [&str; 26] = [
     "blind_spot",
     "case",
     "commands",
     "config",
     "creators",
+    "deployed",
     "event",
     "fault",
     "guardrail",

@@ -20,6 +20,11 @@
 //! | `admitted` | `role` | in how many clusters it is let in |
 //! | `await-poll` | `sinceNs` | when a function polled, then or later, in nanoseconds of Unix time |
 //! | `invoke` | `payload`, `alias`, `timeoutSeconds` | the function's answer and how long it took |
+//! | `principal` | `arn` | EKS knows this user, or this principal of another account |
+//! | `lambda` | `refuses`: `status`, `code`, `body` | from now on Lambda refuses to invoke the function; without `refuses` it does not |
+//! | `invoked` | | what was handed to the function since the last time, and through which alias |
+//! | `queue` | `name`, `region`, `bodies` | makes a queue, and puts messages into it; their IDs |
+//! | `queued` | `name`, `region` | the messages of a queue, and for how long each is hidden |
 //! | `calls` | | what was called since the last time ([`crate::tally`]) |
 //! | `connections` | | connections and TLS handshakes since the start |
 
@@ -33,7 +38,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::cloud::{Cloud, HOME_REGION};
 use crate::runtime_api::{RuntimeApi, TIMEOUT};
-use crate::server::{Certificates, Door, Site, listen};
+use crate::server::{Certificates, Door, Lambda, Site, listen};
 use crate::{interference, kubernetes, setting, tally};
 
 /// The name of the function that polls here.
@@ -47,6 +52,8 @@ pub async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         events: Default::default(),
         connections: Default::default(),
         handshakes: Default::default(),
+        sqs: Default::default(),
+        lambda: Default::default(),
     });
     let certificates = Certificates::new()?;
     // A fixed port is for those who reach AWS by its own names, in a network of their own.
@@ -132,7 +139,11 @@ async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value 
         "left" => interference::left(cloud),
         "recreate" => {
             let is_there = cloud.with(|world| world.roles.contains_key(&text("role").to_lowercase()));
-            if is_there { cloud.recreate_role(text("role")) } else { cloud.add_role(text("role")) };
+            if is_there {
+                cloud.recreate_role(text("role"))
+            } else {
+                cloud.add_role(text("role"))
+            };
             setting::shown(cloud, text("role"))
         }
         "regions" => json!(setting::REGIONS),
@@ -150,6 +161,25 @@ async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value 
             let answer = tokio::time::timeout(timeout, answer).await.ok().flatten();
             answer.map_or(Value::Null, |answer| answer.to_value())
         }
+        "principal" => {
+            cloud.add_principal(text("arn"));
+            json!({})
+        }
+        "lambda" => {
+            let refusal = &command["refuses"];
+            let status = refusal["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+            let code = refusal["code"].as_str().unwrap_or_default().to_owned();
+            lambda(site).refusal = status.map(|status| (status, code, refusal["body"].clone()));
+            json!({})
+        }
+        "invoked" => json!(std::mem::take(&mut lambda(site).invoked)),
+        "queue" => {
+            let region = command["region"].as_str().unwrap_or(HOME_REGION);
+            site.sqs.make(region, text("name"));
+            let bodies = command["bodies"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            json!(bodies.map(|body| site.sqs.put(region, text("name"), body)["messageId"].clone()).collect::<Vec<_>>())
+        }
+        "queued" => site.sqs.shown(command["region"].as_str().unwrap_or(HOME_REGION), text("name")),
         "calls" => {
             let tally = tally::tally(cloud, *delay);
             cloud.clear_calls();
@@ -161,6 +191,10 @@ async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value 
         }),
         other => json!({"error": format!("unknown command {other:?}")}),
     }
+}
+
+fn lambda(site: &Site) -> std::sync::MutexGuard<'_, Lambda> {
+    site.lambda.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Adds a cluster, and listens as its API server under an authority of its own.

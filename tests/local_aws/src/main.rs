@@ -10,6 +10,7 @@
 //! - [`kubernetes`], [`token`]: the API servers of clusters, and whom they let in;
 //! - [`event_bridge`]: events of roles that come and go, on their way to the function;
 //! - [`interference`]: what a test changes while somebody is at work;
+//! - [`sqs`]: queues, for whoever redrives;
 //! - [`setting`]: worlds by the number of Regions, clusters and entries, and limits like those of EKS;
 //! - [`tally`]: what was called, and how many calls had to wait for one another.
 
@@ -23,6 +24,7 @@ mod kubernetes;
 mod runtime_api;
 mod server;
 mod setting;
+mod sqs;
 mod tally;
 mod token;
 

@@ -1,16 +1,17 @@
 //! Connections on loopback ports: plain HTTP for everybody, and HTTPS under a certificate authority that exists for this
-//! process only. A request goes to the Runtime API, to Lambda's `Invoke`, or to the AWS of the scenarios; on a port of its
-//! own, to a cluster's API server.
+//! process only. A request goes to the Runtime API, to Lambda's `Invoke`, to SQS, or to the AWS of the scenarios; on a port of
+//! its own, to a cluster's API server.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -22,6 +23,7 @@ use crate::event_bridge::EventBridge;
 use crate::kubernetes;
 use crate::runtime_api::{RuntimeApi, TIMEOUT};
 use crate::setting::REGIONS;
+use crate::sqs::Sqs;
 
 /// What all connections share.
 pub struct Site {
@@ -31,10 +33,23 @@ pub struct Site {
     pub runtime: RuntimeApi,
     /// What is on its way to the function.
     pub events: EventBridge,
+    /// The queues.
+    pub sqs: Sqs,
+    /// How Lambda answers whoever invokes the function.
+    pub lambda: Mutex<Lambda>,
     /// Connections accepted, and TLS handshakes made.
     pub connections: AtomicUsize,
     /// See [`Site::connections`].
     pub handshakes: AtomicUsize,
+}
+
+/// How Lambda answers whoever invokes the function: for as long as nobody says otherwise, with the function's answer.
+#[derive(Debug, Default, Clone)]
+pub struct Lambda {
+    /// An error of Lambda's instead.
+    pub refusal: Option<(u16, String, Value)>,
+    /// What was handed to the function, and through which alias.
+    pub invoked: Vec<Value>,
 }
 
 /// A certificate for every name under which AWS is reached, and the authority that signed it.
@@ -134,12 +149,19 @@ async fn respond(
     } else if RuntimeApi::is_for(path) {
         site.runtime.answer(&parts.method, path, body).await
     } else if let Some(function) = path.strip_prefix("/2015-03-31/functions/") {
-        let function = function.trim_end_matches("/invocations");
+        let Some(function) = function.strip_suffix("/invocations").filter(|_| parts.method == hyper::Method::POST)
+        else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
         let function = percent_encoding::percent_decode_str(function).decode_utf8_lossy();
         // An ARN ends with the name, and where there is one with the alias.
         let function = function.splitn(7, ':').nth(6).unwrap_or(&function);
         let qualifier = parts.uri.query().and_then(|query| query.strip_prefix("Qualifier="));
-        invoke(site, function, qualifier, body).await
+        let qualifier = qualifier.map(|text| percent_encoding::percent_decode_str(text).decode_utf8_lossy());
+        invoke(site, function, qualifier.as_deref(), body).await
+    } else if let Some(operation) = Sqs::operation(&parts.headers) {
+        let account = site.cloud.with(|world| world.account.clone());
+        site.sqs.answer(operation, &region_of(&parts.headers), &account, &body).await
     } else {
         match site.cloud.handle(http::Request::from_parts(parts, body)).await {
             Reply::Response(response) => response,
@@ -147,6 +169,12 @@ async fn respond(
         }
     };
     Ok(response.map(|body| Full::new(Bytes::from(body))))
+}
+
+/// The Region that a request is signed for.
+fn region_of(headers: &http::HeaderMap) -> String {
+    let signed = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    signed.split('/').nth(2).unwrap_or_default().to_owned()
 }
 
 /// Lambda's `Invoke`, for the function that polls here whatever it is called.
@@ -157,6 +185,18 @@ async fn invoke(site: &Site, function: &str, qualifier: Option<&str>, payload: V
         let message = format!("{{\"Message\":\"Function not found: {}\"}}", site.function_arn(name, alias));
         let response = http::Response::builder().status(404).header("x-amzn-errortype", "ResourceNotFoundException");
         return response.body(message.into_bytes()).expect("a status and a text make a response");
+    }
+    let refusal = {
+        let mut lambda = site.lambda.lock().unwrap_or_else(PoisonError::into_inner);
+        if lambda.refusal.is_none() {
+            let payload: Value = serde_json::from_slice(&payload).unwrap_or_default();
+            lambda.invoked.push(json!({"function": name, "alias": alias, "payload": payload}));
+        }
+        lambda.refusal.clone()
+    };
+    if let Some((status, code, body)) = refusal {
+        let response = http::Response::builder().status(status).header("x-amzn-errortype", code);
+        return response.body(body.to_string().into_bytes()).expect("a status and a text make a response");
     }
     let arn = site.function_arn(name, alias);
     let answer = site.runtime.invoke(arn, payload, TIMEOUT).await;

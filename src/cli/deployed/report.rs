@@ -1,0 +1,139 @@
+//! A report of the function, for people and spreadsheets. It came over the wire, so every text in it is foreign.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::output::{Format, Sheet, shown};
+use crate::stop::Stop;
+
+/// A report in another form than JSON.
+pub(super) fn as_text(report: &Value, summary: &str, format: Format) -> Result<String, Stop> {
+    let entries = report["entries"].as_array().map_or(&[][..], Vec::as_slice);
+    match format {
+        Format::Markdown => Ok(whole(entries).markdown()),
+        Format::Csv => whole(entries).csv(),
+        Format::Table | Format::Json | Format::Html => Ok(for_people(report, entries, summary)),
+    }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+/// Everything about each entry, in one row.
+fn whole(entries: &[Value]) -> Sheet {
+    const COLUMNS: [&str; 10] =
+        ["verdict", "outcome", "reason", "principalArn", "clusterName", "region", "type", "roleId", "detail", "remedy"];
+    let row = |entry: &Value| COLUMNS.iter().map(|column| text(entry, column).to_owned()).collect();
+    Sheet { columns: COLUMNS.to_vec(), rows: entries.iter().map(row).collect() }
+}
+
+/// The entries, worst first as the function sent them; what to do about each; what was not seen; and one line about it all.
+fn for_people(report: &Value, entries: &[Value], summary: &str) -> String {
+    let mut out = String::new();
+    if !entries.is_empty() {
+        let row = |entry: &Value| {
+            let outcome = match (text(entry, "outcome"), text(entry, "reason")) {
+                ("none", reason) => reason.to_owned(),
+                (outcome, "") => outcome.to_owned(),
+                (outcome, reason) => format!("{outcome}: {reason}"),
+            };
+            let columns = ["verdict", "principalArn", "clusterName", "region", "type"];
+            columns.iter().map(|column| text(entry, column).to_owned()).chain([outcome]).collect()
+        };
+        let columns = vec!["entry", "principal", "cluster", "region", "type", "outcome"];
+        let sheet = Sheet { columns, rows: entries.iter().map(row).collect() };
+        let _ = writeln!(out, "{}", sheet.table());
+    }
+    for entry in entries {
+        describe(&mut out, entry);
+    }
+    let spots = report["blindSpots"].as_array().map_or(&[][..], Vec::as_slice);
+    if !spots.is_empty() {
+        let _ = writeln!(out, "\nNot seen:");
+    }
+    for spot in spots {
+        let place = match text(spot, "clusterName") {
+            "" => text(spot, "region").to_owned(),
+            cluster => format!("{}, cluster {cluster}", text(spot, "region")),
+        };
+        let _ = writeln!(out, "  {}: {} ({})", shown(&place), shown(text(spot, "reason")), shown(text(spot, "detail")));
+    }
+    if report["forgotten"].is_object() {
+        let row = serde_json::to_string_pretty(&report["forgotten"]).unwrap_or_default();
+        let lines = row.lines().map(shown).collect::<Vec<_>>().join("\n");
+        let _ = writeln!(out, "The row as it was stored:\n{lines}");
+    }
+    let gap = if out.is_empty() { "" } else { "\n" };
+    let _ = writeln!(out, "{gap}{}", shown(summary));
+    out
+}
+
+fn describe(out: &mut String, entry: &Value) {
+    if text(entry, "detail").is_empty() && text(entry, "remedy").is_empty() {
+        return;
+    }
+    let place = format!("{} in {}, {}", text(entry, "principalArn"), text(entry, "clusterName"), text(entry, "region"));
+    let _ = writeln!(out, "\n{}", shown(&place));
+    if !text(entry, "detail").is_empty() {
+        let _ = writeln!(out, "  {}", shown(text(entry, "detail")));
+    }
+    for (name, words) in [("roleCreatedBy", "The role was created by"), ("claimedBy", "Asked for by who claims to be")]
+    {
+        if !text(entry, name).is_empty() {
+            let _ = writeln!(out, "  {words} {}", shown(text(entry, name)));
+        }
+    }
+    if !text(entry, "remedy").is_empty() {
+        let _ = writeln!(out, "  What cures it:\n\n{}", shown(text(entry, "remedy")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::as_text;
+    use crate::output::Format;
+
+    #[test]
+    fn what_comes_from_an_account_moves_no_cursor() {
+        let evil = "x\u{1b}[2Jy\u{202e}z";
+        let report = json!({
+            "entries": [{
+                "verdict": "stale", "outcome": "held", "reason": evil, "principalArn": evil, "clusterName": evil, "region": evil,
+                "type": evil, "detail": evil, "remedy": evil, "roleCreatedBy": evil, "claimedBy": evil,
+            }],
+            "blindSpots": [{"region": evil, "clusterName": evil, "reason": evil, "detail": evil}],
+            "forgotten": {"note": evil},
+        });
+        for format in [Format::Table, Format::Markdown] {
+            let text = as_text(&report, evil, format).expect("a text");
+            assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_table_says_what_to_do_and_ends_with_one_line() {
+        let report = json!({
+            "entries": [
+                {"verdict": "stale", "outcome": "held", "reason": "privileged", "principalArn": "arn:aws:iam::111122223333:role/node",
+                 "clusterName": "prod", "region": "eu-west-1", "detail": "Look at it.", "remedy": "aws lambda invoke …"},
+                {"verdict": "fresh", "outcome": "none", "principalArn": "arn:aws:iam::111122223333:role/ci"},
+            ],
+            "blindSpots": [{"region": "eu-west-2", "reason": "accessDenied", "detail": "ListClusters"}],
+        });
+        let text = as_text(&report, "1 held.", Format::Table).expect("a text");
+        let order = [
+            "held: privileged",
+            "Look at it.",
+            "aws lambda invoke …",
+            "Not seen:",
+            "eu-west-2: accessDenied",
+            "1 held.",
+        ];
+        let places: Vec<usize> = order.iter().map(|words| text.find(words).expect(words)).collect();
+        assert!(places.is_sorted() && text.ends_with("\n1 held.\n"), "{text}");
+    }
+}

@@ -1,0 +1,186 @@
+//! `redrive`: hands in again what Lambda gave up on, record by record, and deletes what ended well.
+
+use std::time::Duration;
+
+use access_entry_guard::aws::sqs::{Message, Queue};
+use access_entry_guard::deployed::record::Record;
+use access_entry_guard::deployed::{Answer, Word, meaning};
+use access_entry_guard::fault::{Fault, FaultKind};
+use serde_json::{Value, json};
+
+use crate::deployed::{Guard, Which, format_of};
+use crate::output::{Format, Output, Sheet, print, print_json, shown};
+use crate::session::Session;
+use crate::stop::Stop;
+
+/// Nobody else gets a record while the function works on it: 15 minutes at most, and what the way there takes.
+const HIDDEN: Duration = Duration::from_mins(20);
+
+/// Hand in what waits in the queue FUNCTION-failed-invocations, and delete what ended well
+///
+/// Remove the cause of the failures first. Events and sweeps are handed in by the function's plain name, under all
+/// guardrails: an event's creator counts for nothing, so that an entry which a trusted creator would have released may now
+/// wait for a person. A record of approve, restore or forget, of any other command or of another function is shown and left
+/// where it is. A record ended well if the function answered without an error.
+///
+/// Exit status: 0 if every record ended well, also if there was none. 1 if one was left. 2 if the queue or the function could
+/// not be reached; what was deleted until then is shown.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What became of a record.
+struct Done {
+    message: Message,
+    record: Record,
+    is_deleted: bool,
+    /// What became of it, for a person.
+    result: String,
+}
+
+/// Hands in, prints a line for each record, and gives the exit status.
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, Stop> {
+    let (guard, format) = (Guard::find(session, &arguments.which)?, format_of(arguments.output)?);
+    let (region, name) = (&guard.named.region, format!("{}-failed-invocations", guard.named.name));
+    let queue = match Queue::find(&session.sdk, region, &name).await {
+        Ok(Some(queue)) => queue,
+        Ok(None) => {
+            return Err(Stop(format!(
+                "there is no queue {name} in {region} that these credentials may see; name the deployed function with \
+                 --function and --function-region"
+            )));
+        }
+        Err(fault) => return Err(unreachable(&name, &fault)),
+    };
+    let mut done: Vec<Done> = Vec::new();
+    let mut stopped = None;
+    loop {
+        let message = match queue.receive(HIDDEN).await {
+            Ok(Some(message)) => message,
+            Ok(None) => break,
+            Err(fault) => {
+                stopped = Some(unreachable(&name, &fault));
+                break;
+            }
+        };
+        // A record that was left is seen again: everything was looked at once.
+        if done.iter().any(|other| other.message.id == message.id) {
+            give_back(&queue, &message).await;
+            break;
+        }
+        match attend(&guard, &queue, message).await {
+            Ok(record) => {
+                if format == Format::Table {
+                    print(&line(&record))?;
+                }
+                done.push(record);
+            }
+            Err(why) => {
+                stopped = Some(why);
+                break;
+            }
+        }
+    }
+    for left in done.iter().filter(|record| !record.is_deleted) {
+        give_back(&queue, &left.message).await;
+    }
+    let left = done.iter().filter(|record| !record.is_deleted).count();
+    match format {
+        Format::Json => print_json(&json!({
+            "version": "1", "queue": name, "deleted": done.len() - left, "left": left,
+            "records": done.iter().map(to_json).collect::<Vec<_>>(),
+        }))?,
+        Format::Markdown => print(&sheet(&done).markdown())?,
+        Format::Csv => print(&sheet(&done).csv()?)?,
+        Format::Table | Format::Html => {
+            print(&format!(
+                "{} records of {name}: {} ended well and deleted, {left} left.",
+                done.len(),
+                done.len() - left
+            ))?;
+        }
+    }
+    match stopped {
+        Some(why) => Err(why),
+        None => Ok(u8::from(left > 0)),
+    }
+}
+
+/// Hands one record in, if it may be, and deletes it if that ended well.
+async fn attend(guard: &Guard<'_>, queue: &Queue, message: Message) -> Result<Done, Stop> {
+    let record = Record::read(&message.body, &guard.named);
+    let payload = match &record.hand_in {
+        Ok(payload) => payload.to_string().into_bytes(),
+        Err(why) => {
+            let result = format!("left: {why}");
+            return Ok(Done { message, record, is_deleted: false, result });
+        }
+    };
+    // By the plain name, whatever the record says of itself.
+    let reply = match guard.send(Word::Event, payload).await {
+        Ok(reply) => reply,
+        Err(why) => {
+            give_back(queue, &message).await;
+            return Err(why);
+        }
+    };
+    let answer = Answer::read(Word::Event, &reply.payload, reply.is_error);
+    let summary = meaning(Word::Event, &answer, &[]).summary;
+    if !matches!(answer, Answer::Report(_)) {
+        return Ok(Done { message, record, is_deleted: false, result: format!("left: {summary}") });
+    }
+    Ok(match queue.delete(&message).await {
+        Ok(()) => Done { message, record, is_deleted: true, result: format!("handed in and deleted: {summary}") },
+        Err(fault) => {
+            let result =
+                format!("handed in ({summary}), but left: it could not be deleted ({fault}); allow sqs:DeleteMessage");
+            Done { message, record, is_deleted: false, result }
+        }
+    })
+}
+
+/// Without it, the record is seen again by itself when its time is up.
+async fn give_back(queue: &Queue, message: &Message) {
+    let _ = queue.give_back(message).await;
+}
+
+fn unreachable(queue: &str, fault: &Fault) -> Stop {
+    Stop(match fault.kind {
+        FaultKind::Denied { .. } => format!(
+            "the queue {queue} may not be read ({fault}); allow sqs:GetQueueUrl, sqs:ReceiveMessage, sqs:DeleteMessage and \
+             sqs:ChangeMessageVisibility"
+        ),
+        _ => format!("the queue {queue} could not be read ({fault}); try again"),
+    })
+}
+
+fn about(record: &Record) -> String {
+    match record.condition.as_str() {
+        "" => record.about.clone(),
+        condition => format!("{} ({condition})", record.about),
+    }
+}
+
+fn line(done: &Done) -> String {
+    format!("{}  {}  {}", shown(&done.message.id), shown(&about(&done.record)), shown(&done.result))
+}
+
+fn to_json(done: &Done) -> Value {
+    json!({
+        "messageId": done.message.id, "about": done.record.about, "condition": done.record.condition,
+        "deleted": done.is_deleted, "result": done.result,
+    })
+}
+
+fn sheet(done: &[Done]) -> Sheet {
+    let row = |done: &Done| {
+        let is_deleted = if done.is_deleted { "yes" } else { "no" };
+        let texts = [&done.message.id, &done.record.about, &done.record.condition];
+        texts.into_iter().cloned().chain([is_deleted.to_owned(), done.result.clone()]).collect()
+    };
+    Sheet { columns: vec!["message", "about", "condition", "deleted", "result"], rows: done.iter().map(row).collect() }
+}

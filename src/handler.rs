@@ -4,13 +4,13 @@
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use crate::affected::attend_and_show;
 use crate::app::{App, Run};
 use crate::conclude::conclude;
 use crate::error::Error;
 use crate::event::{Authorized, Invocation, classify};
 use crate::forget::forget;
 use crate::inventory;
-use crate::repair::attend;
 use crate::task::{Asked, Next, Task};
 
 /// What Lambda says about an invocation.
@@ -51,6 +51,6 @@ pub async fn handle(app: &App, payload: &Value, call: Call) -> Result<Value, Err
     };
     let survey = Box::pin(task.survey(&run)).await?;
     let cases = task.judge(&run, &survey).await;
-    let cases = Box::pin(attend(&run, cases, &task.purpose)).await;
+    let cases = Box::pin(attend_and_show(&run, cases, &task.purpose)).await;
     Box::pin(conclude(&run, task, survey, cases, started)).await
 }

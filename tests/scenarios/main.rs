@@ -20,6 +20,7 @@ mod fault_matrix;
 mod faults;
 mod forgetting;
 mod grants;
+mod impact;
 mod jobs;
 mod limits;
 mod logs;

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The files without a clock, an environment, randomness or I/O: top-level modules, and the decision inside the repair.
-const PURE: [&str; 19] = [
+const PURE: [&str; 20] = [
     "blind_spot",
     "case",
     "config",
     "event",
     "fault",
     "guardrail",
+    "impact",
     "limits",
     "metrics",
     "model",

@@ -175,6 +175,13 @@ impl<'a> Run<'a> {
         self.app.aws.reads.eks(region, self.requests_at_once())
     }
 
+    /// The same for reads that must be in nobody's way: half of the limit is kept free of them.
+    #[must_use]
+    pub fn eks_aside(&self, region: &Region) -> crate::aws::eks::Eks {
+        let most_at_once = (self.requests_at_once() / 2).max(1);
+        self.app.aws.reads.eks(region, most_at_once).at(crate::aws::Priority::Impact)
+    }
+
     /// The same for changes, which want a permit.
     #[must_use]
     pub fn eks_changes(&self, region: &Region) -> crate::aws::eks::EksChanges {

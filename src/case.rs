@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
+
 use crate::guardrail::{self, Refusal};
+use crate::impact::{self, Impact, Users};
 use crate::model::Creator;
 use crate::model::RoleId;
 use crate::outcome::{Hold, Outcome};
@@ -24,6 +27,8 @@ pub struct Case {
     pub previous_entry_arn: Option<String>,
     /// From the role's creation to the repair.
     pub locked_out: Option<Duration>,
+    /// What of the cluster stands still with it, as far as it was read.
+    pub impact: Vec<Impact>,
     /// More for a person.
     pub note: Option<String>,
 }
@@ -42,7 +47,33 @@ impl Case {
             previous_role_id: previous,
             previous_entry_arn: None,
             locked_out: None,
+            impact: Vec::new(),
             note: None,
+        }
+    }
+
+    fn add_note(&mut self, more: String) {
+        self.note = Some(match self.note.take() {
+            Some(note) => format!("{note} {more}"),
+            None => more,
+        });
+    }
+
+    /// Whether something may stand still with the entry: it is stale or missing, or waits, or its repair failed.
+    #[must_use]
+    pub fn has_impact(&self) -> bool {
+        match self.verdict {
+            Verdict::Stale(_) | Verdict::Missing => true,
+            Verdict::Orphaned | Verdict::Undecided(_) => matches!(self.outcome, Outcome::Held(_) | Outcome::Failed(_)),
+            Verdict::Fresh(_) => false,
+        }
+    }
+
+    /// Shows what stands still with the entry, and says if that may not be all.
+    pub fn show_impact(&mut self, users: &Users, now: OffsetDateTime) {
+        self.impact = impact::of(&self.sighting, users, now);
+        if let Some(missing) = self.sighting.snapshot().and_then(|it| users.what_is_missing(&it.kind)) {
+            self.add_note(missing);
         }
     }
 
@@ -53,7 +84,7 @@ impl Case {
         }
         let snapshot = self.sighting.snapshot();
         if let Some(services) = snapshot.and_then(|it| guardrail::services_that_use(&it.access_policies)) {
-            self.note = Some(self.note.take().map_or_else(|| services.clone(), |note| format!("{note} {services}")));
+            self.add_note(services);
         }
     }
 

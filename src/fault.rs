@@ -79,6 +79,11 @@ impl Fault {
         Self { kind: FaultKind::Throttled, operation, code: "NotSent".to_owned(), message }
     }
 
+    /// Whether it is one of those that were not sent, or given up for a more urgent one.
+    pub(crate) fn is_not_sent(&self) -> bool {
+        self.code == "NotSent"
+    }
+
     /// No reply before a deadline of our own.
     pub(crate) fn timed_out(operation: &'static str, message: &str) -> Self {
         Self::without_reply(FaultKind::TimedOut, operation, message)

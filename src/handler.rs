@@ -6,13 +6,13 @@ use futures::future::join;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use crate::affected::attend_and_show;
 use crate::app::{App, Run};
 use crate::conclude::conclude;
 use crate::error::Error;
 use crate::event::{Authorized, Invocation, classify};
 use crate::forget::forget;
 use crate::inventory;
-use crate::repair::attend;
 use crate::task::{Asked, Next, Task};
 
 /// What Lambda says about an invocation.
@@ -54,7 +54,7 @@ pub async fn handle(app: &App, payload: &Value, call: Call) -> Result<Value, Err
     // What is found is judged and worked on while the look at other Regions goes on.
     let (sightings, found) = mpsc::unbounded();
     let survey = Box::pin(task.survey(&run, sightings));
-    let cases = Box::pin(attend(&run, task.judge(&run, found), &task.purpose));
+    let cases = Box::pin(attend_and_show(&run, task.judge(&run, found), &task.purpose));
     let (survey, cases) = join(survey, cases).await;
     let survey = survey?;
     Box::pin(conclude(&run, task, survey, cases, started)).await

@@ -15,7 +15,8 @@
 //!         ─ discovery::survey ─► Survey       all Regions and clusters side by side, the roles, the ledger's rows
 //!         ─ verdict::judge ─► Verdict         pure; fresh, stale, missing, orphaned or undecided
 //!         ─ guardrail::review ─► Permit       pure; the only maker of a Permit: one entry, one role ID
-//!         ─ repair::attend ─► Outcome         reads the world, decides the next step, performs it, and again
+//!         ─ repair::attend ─► Outcome         reads the world, decides the next step, performs it, and again;
+//!                                             beside it, `affected` reads what stands still with the entries
 //!         ─ conclude::conclude ─► metrics, log lines, response
 //! ```
 //!
@@ -72,6 +73,7 @@ pub mod case;
 pub mod commands;
 pub mod creators;
 pub mod deployed;
+pub mod impact;
 
 pub mod aws;
 pub mod ledger;
@@ -94,6 +96,7 @@ pub mod inventory;
 pub mod metrics;
 pub mod report;
 
+mod affected;
 mod conclude;
 pub mod error;
 pub mod handler;

@@ -19,6 +19,10 @@ use std::time::Duration;
 /// Kept back from every deadline: for the metrics, the log lines and the answer.
 pub const FOR_THE_REPORT: Duration = Duration::from_secs(3);
 
+/// An invocation that changed nothing waits for so long, at most, to show what stands still with its entries. One that
+/// repaired something does not wait.
+pub const LONGEST_FOR_IMPACT: Duration = Duration::from_secs(5);
+
 /// The longest that the look at the clusters may take for single roles, slow Regions and all.
 pub const LONGEST_SURVEY: Duration = Duration::from_mins(1);
 

@@ -7,6 +7,7 @@ use crate::blind_spot::BlindSpot;
 use crate::case::Case;
 use crate::config::Mode;
 use crate::event::Invocation;
+use crate::impact::{self, Impact};
 use crate::model::Datum;
 use crate::model::{AccessPolicy, ClusterRef, Region};
 use crate::outcome::{Hold, Outcome};
@@ -119,6 +120,8 @@ pub struct Entry {
     access_policies: Vec<AccessPolicy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     locked_out_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    impact: Vec<Impact>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -343,13 +346,15 @@ fn fitting(items: &[impl Serialize], most_bytes: usize) -> (usize, usize) {
     (items.len(), bytes)
 }
 
-/// Worst first.
+/// Worst first; among those alike, first what makes something stand still.
 pub fn sort(cases: &mut [Case]) {
     cases.sort_by(|a, b| order(a).cmp(&order(b)));
 }
 
-fn order(case: &Case) -> (u8, &str, &str, &str) {
-    (case.verdict.rank(), &case.sighting.at.region.0, &case.sighting.at.name, case.sighting.principal.as_str())
+fn order(case: &Case) -> (u8, u8, &str, &str, &str) {
+    let at = &case.sighting.at;
+    let rank = impact::rank(&case.impact);
+    (case.verdict.rank(), rank, &at.region.0, &at.name, case.sighting.principal.as_str())
 }
 
 /// Who created which role, by the events' own account: role ID and ARN.
@@ -390,6 +395,7 @@ impl Entry {
                 .unwrap_or_default(),
             access_policies: snapshot.map(|snapshot| snapshot.access_policies).unwrap_or_default(),
             locked_out_seconds: case.locked_out.map(|time| time.as_secs()),
+            impact: case.impact.clone(),
         }
     }
 }

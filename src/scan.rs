@@ -1,9 +1,11 @@
 //! A look at every access entry of an account from outside: no ledger, no function, and clients that cannot change anything.
 //!
 //! The judgement is the function's own (`verdict`, `guardrail`), so that the two can never disagree. It costs one call for each
-//! Region, cluster, entry and page of roles, and at most four more for each entry that is not bound to its role.
+//! Region, cluster, entry and page of roles, and at most four more for each entry that is not bound to its role. What stands
+//! still with such entries costs at most [`impact::MOST_CALLS`](crate::impact::MOST_CALLS) calls in each of their clusters.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join;
@@ -17,6 +19,7 @@ use crate::case::Case;
 use crate::config::Config;
 use crate::fault::{Fault, FaultKind};
 use crate::guardrail::{self, Asked, Refusal, Request};
+use crate::impact::{UserKind, Users};
 use crate::model::{AccessEntry, Cluster, ClusterRef, Home, Principal, Region, Role, RoleArn, RoleState};
 use crate::outcome::{Doubt, Outcome};
 use crate::report;
@@ -313,7 +316,26 @@ impl Scanner<'_> {
             }
         }
         drop(looks);
+        self.show_impact(eks, &at, &mut cases).await;
         (cases, blind_spots)
+    }
+
+    /// Reads what of a cluster stands still with its entries. What may not be read is left out, and is no blind spot: it
+    /// says nothing about an entry.
+    async fn show_impact(&self, eks: &Eks, at: &ClusterRef, cases: &mut [Case]) {
+        let is_due = |case: &&mut Case| case.has_impact() || case.verdict == Verdict::Orphaned;
+        let due: Vec<&mut Case> = cases.iter_mut().filter(is_due).collect();
+        if due.is_empty() {
+            return;
+        }
+        let kinds = due.iter().filter_map(|case| UserKind::entering_by(&case.sighting.entry.as_ref()?.entry.kind));
+        let first: Vec<UserKind> = kinds.collect();
+        let users = Mutex::new(Users::default());
+        eks.read_users(&at.name, &first, &users).await;
+        let users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for case in due {
+            case.show_impact(&users, (self.now)());
+        }
     }
 
     async fn finding(&self, eks: &Eks, cluster: &Cluster, entry: AccessEntry) -> Result<Option<Case>, Fault> {

@@ -3,6 +3,7 @@
 
 mod changes;
 mod sending;
+mod users;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

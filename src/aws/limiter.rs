@@ -134,6 +134,12 @@ impl Limiter {
         next
     }
 
+    /// Whether requests are held back, since the Region refused some lately.
+    pub(super) fn holds_back(&mut self, now: Instant) -> bool {
+        self.next(now);
+        self.rate.is_some()
+    }
+
     /// Requests leave at uneven distances, up to twice the mean. At even ones they can fall into step with a
     /// competitor's, and then it is the same party that always finds the bucket empty. Multiples of the golden ratio are
     /// spread evenly, so the mean is kept without random numbers.

@@ -21,7 +21,8 @@ pub enum Priority {
     Repair,
     /// To find entries.
     Survey,
-    /// To show what a change would mean.
+    /// To show what an entry stops. Never in anybody's way: such a request leaves only while the Region refuses nothing, and
+    /// is given up if a more urgent one has no room.
     Impact,
 }
 
@@ -29,6 +30,8 @@ pub enum Priority {
 #[derive(Debug)]
 pub(super) struct Turns {
     line: Mutex<Line>,
+    /// Told when a request is first in line and has no room.
+    needed: Notify,
 }
 
 #[derive(Debug)]
@@ -57,6 +60,8 @@ pub(super) struct Turn<'a> {
 enum Step {
     Leave(Ticket),
     WaitUntil(Instant),
+    /// It is first in line, but as many as may be are in flight.
+    WaitForRoom,
     WaitToBeWoken,
 }
 
@@ -70,7 +75,7 @@ struct Waiting<'a> {
 impl Turns {
     pub(super) fn new() -> Self {
         let line = Line { limiter: Limiter::new(), in_flight: 0, places: 0, waiting: BTreeMap::new() };
-        Self { line: Mutex::new(line) }
+        Self { line: Mutex::new(line), needed: Notify::new() }
     }
 
     /// The place of a new request: behind those of its priority, before those of lower priorities.
@@ -94,9 +99,25 @@ impl Turns {
                 Step::WaitUntil(at) => {
                     let _ = tokio::time::timeout_at(at, waiting.woken.notified()).await;
                 }
+                Step::WaitForRoom => {
+                    if place.priority < Priority::Impact {
+                        self.needed.notify_waiters();
+                    }
+                    waiting.woken.notified().await;
+                }
                 Step::WaitToBeWoken => waiting.woken.notified().await,
             }
         }
+    }
+
+    /// Waits until a request that is more urgent than [`Priority::Impact`] has no room.
+    pub(super) async fn needed(&self) {
+        self.needed.notified().await;
+    }
+
+    /// Whether the Region refuses requests, so that each one that leaves makes the next wait.
+    pub(super) fn holds_back(&self) -> bool {
+        self.with(|line| line.limiter.holds_back(Instant::now()))
     }
 
     fn wait(&self, place: Place) -> Waiting<'_> {
@@ -113,8 +134,11 @@ impl Turns {
 impl Line {
     fn step(&mut self, place: Place, most_at_once: usize, now: Instant) -> Step {
         let is_first = self.waiting.first_key_value().is_some_and(|(first, _)| *first == place);
-        if !is_first || self.in_flight >= most_at_once {
+        if !is_first {
             return Step::WaitToBeWoken;
+        }
+        if self.in_flight >= most_at_once {
+            return Step::WaitForRoom;
         }
         let next = self.limiter.next(now);
         if next > now {

@@ -105,7 +105,8 @@ impl<'a> Finding<'a> {
         let mut entry = json!(Entry::of(case, &[]));
         if case.outcome == Outcome::WouldRepair {
             let lines = "With its default settings, the function would repair it.";
-            entry["detail"] = json!(lines);
+            let note = case.note.iter().map(String::as_str);
+            entry["detail"] = json!(std::iter::once(lines).chain(note).collect::<Vec<_>>().join(" "));
         }
         let commands = commands(case);
         entry["commands"] = json!(commands);
@@ -164,6 +165,7 @@ fn sheet(findings: &[Finding<'_>]) -> Sheet {
             finding.text("type").to_owned(),
             finding.text("createdAt").to_owned(),
             finding.text("roleCreatedAt").to_owned(),
+            finding.case.impact.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
             would,
         ]
     });
@@ -176,6 +178,7 @@ fn sheet(findings: &[Finding<'_>]) -> Sheet {
             "type",
             "entry made",
             "role made",
+            "what uses the role",
             "the function would say",
         ],
         rows: rows.collect(),
@@ -232,6 +235,9 @@ pub(crate) fn describe(text: &mut String, finding: &Finding<'_>, with_all_comman
         _ => "  Not judged.",
     };
     let _ = writeln!(text, "{what}");
+    for impact in &case.impact {
+        let _ = writeln!(text, "  Used by {}", shown(&impact.to_string()));
+    }
     if let Some(detail) = finding.entry["detail"].as_str() {
         let _ = writeln!(text, "  {}", shown(detail));
     }

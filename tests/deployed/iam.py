@@ -1,7 +1,7 @@
 """The role's policy: as it was deployed, and as the emulator reads it.
 
 The emulator enforces IAM, but differs from AWS in three points. It authorizes every EKS request on the cluster. AWS
-authorizes most requests about an access entry on the entry. It supports no condition on a metric's namespace. For these
+authorizes most requests about an access entry, a node group or the like on that. It supports no condition on a metric's namespace. For these
 two a second policy stands beside the template's, made out of the same statements. And it puts none of EKS's condition
 keys into a request: `test_authorization.py` shows what depends on them, with another evaluator.
 """
@@ -24,9 +24,10 @@ def put_policy(emulator, name: str, policy: list[dict]):
 
 
 def as_the_emulator_reads_it(policy: list[dict]) -> list[dict]:
-    """What the statements on access entries and on metrics allow, in the words that the emulator understands."""
+    """What the statements on parts of clusters and on metrics allow, in the words that the emulator understands."""
     on_clusters = f"arn:aws:eks:*:{ACCOUNT}:cluster/*"
-    entries = [s | {"Resource": on_clusters} for s in policy if ":access-entry/" in s["Resource"]]
+    on_others = (":access-entry/", ":nodegroup/")
+    entries = [s | {"Resource": on_clusters} for s in policy if any(kind in str(s["Resource"]) for kind in on_others)]
     metrics = [s | {"Condition": {}} for s in policy if "cloudwatch:namespace" in str(s.get("Condition"))]
     return entries + metrics
 

@@ -92,6 +92,15 @@ DESTINATIONS = {
 NODE_TYPES = ("EC2_LINUX", "EC2_WINDOWS", "EC2", "FARGATE_LINUX", "HYBRID_LINUX", "HYPERPOD_LINUX")
 
 
+# What of a cluster uses a role, as its actions name it: in lower case it is the type in its ARN.
+USERS_OF_ROLES = ("Nodegroup", "FargateProfile", "Capability")
+
+
+def user_of_a_role(kind: str, account: str = ACCOUNT) -> str:
+    """The ARN of a node group, a Fargate profile or a capability."""
+    return f"arn:aws:eks:eu-west-1:{account}:{kind}/prod/it/0ac8f0c1-0000-4000-8000-000000000001"
+
+
 def entry(**keys) -> dict:
     """The condition keys of an access entry that is there, or that is being made."""
     return {"eks:principalArn": ROLE, "eks:accessEntryType": "STANDARD"} | {f"eks:{key}": v for key, v in keys.items()}
@@ -109,6 +118,8 @@ def in_every_stack() -> list[Request]:
         Request("eks:DescribeCluster", CLUSTER),
         Request("eks:ListAccessEntries", CLUSTER),
         Request("eks:DescribeAccessEntry", ENTRY, entry()),
+        *(Request(f"eks:{action}", CLUSTER) for action in ("ListNodegroups", "ListFargateProfiles", "ListCapabilities")),
+        *(Request(f"eks:Describe{kind}", user_of_a_role(kind.lower())) for kind in USERS_OF_ROLES),
         Request("eks:ListAssociatedAccessPolicies", ENTRY, entry()),
         Request("eks:CreateAccessEntry", CLUSTER, entry() | tags),
         # Empty groups and an empty name give nothing: no parameter of the stack refuses them.
@@ -198,6 +209,7 @@ def never() -> list[Request]:
         Request("eks:DeleteAccessEntry", foreign_entry, entry()),
         Request("eks:AssociateAccessPolicy", foreign_entry, entry(policyArn=f"{POLICIES}/AmazonEKSViewPolicy")),
         Request("eks:DescribeCluster", foreign_cluster),
+        *(Request(f"eks:Describe{kind}", user_of_a_role(kind.lower(), other)) for kind in USERS_OF_ROLES),
         Request("iam:GetRole", stranger),
         Request("iam:PassRole", stranger, {"iam:PassedToService": "ec2.amazonaws.com"}),
         Request("iam:PassRole", ROLE),

@@ -22,7 +22,7 @@ SERVICES = {
     "account": ["account.rs"],
     "cloudwatch": ["cloudwatch.rs"],
     "dynamodb": ["dynamodb.rs", "stored.rs"],
-    "eks": ["eks.rs", "eks/changes.rs"],
+    "eks": ["eks.rs", "eks/changes.rs", "eks/users.rs"],
     "iam": ["iam.rs"],
 }
 
@@ -90,7 +90,7 @@ def test_each_call_of_the_code_is_allowed_and_nothing_else_is(policies):
 
 def test_the_calls_that_were_found_are_those_that_the_scenarios_saw():
     """The same list by another way: the operations that the AWS in the test process answers are those of the code."""
-    eks = (PROJECT / "tests/scenarios/cloud/eks.rs").read_text()
+    eks = "".join((PROJECT / f"tests/scenarios/cloud/{file}.rs").read_text() for file in ("eks", "users"))
     answered = {f"eks:{name}" for name in re.findall(r'^        "(\w+)" => ', eks, re.M)}
     assert {call for call in calls_of_the_code() if call.startswith("eks:")} <= answered
 

@@ -19,8 +19,8 @@ KEY = {"principalArn": {"S": STANDARD}, "cluster": {"S": f"{HOME_REGION}#{CLUSTE
 
 
 class World:
-    """One cluster with a `STANDARD` entry that has two policies, a node entry and a role without an entry; two rows in
-    the ledger; a metric with two values."""
+    """One cluster with a `STANDARD` entry that has two policies, a node entry and a role without an entry, and two of each
+    kind of what uses a role; two rows in the ledger; a metric with two values."""
 
     def __init__(self, aws: LocalAws):
         self._aws = aws
@@ -40,6 +40,10 @@ class World:
         made = self.must("eks", "CreateAccessEntry", **entry, **own)
         for policy in (VIEW, EDIT):
             self.must("eks", "AssociateAccessPolicy", **entry, policyArn=policy, accessScope={"type": "cluster"})
+        for kind in ("nodegroup", "fargateProfile", "capability"):
+            for name, status in (("one", "CREATING"), ("two", "CREATE_FAILED")):
+                user = {"kind": kind, "name": name, "role": NODE, "status": status, "issues": ["AccessDenied"]}
+                self._aws.do("uses-role", region=HOME_REGION, cluster=CLUSTER, **user)
         for n in (1, 2):
             cluster = {"S": f"{HOME_REGION}#cluster-000{n}"}
             self.must("dynamodb", "PutItem", TableName=TABLE, Item={**KEY, "cluster": cluster, "version": {"N": "1"}})
@@ -99,6 +103,13 @@ class World:
             ),
             "AssociateAccessPolicy": [{**entry, "policyArn": VIEW, "accessScope": scope}],
             "DisassociateAccessPolicy": [{**entry, "policyArn": VIEW}],
+            **{
+                name: paged("eks", name, "maxResults", "nextToken", "nextToken", clusterName=CLUSTER)
+                for name in ("ListNodegroups", "ListFargateProfiles", "ListCapabilities")
+            },
+            "DescribeNodegroup": [{"clusterName": CLUSTER, "nodegroupName": name} for name in ("one", "two")],
+            "DescribeFargateProfile": [{"clusterName": CLUSTER, "fargateProfileName": "one"}],
+            "DescribeCapability": [{"clusterName": CLUSTER, "capabilityName": "one"}],
             "TagResource": [{"resourceArn": entry_arn, "tags": {"team": "infra"}}],
             "GetRole": [{"RoleName": "node"}],
             "GetUser": [{"UserName": "operator"}],

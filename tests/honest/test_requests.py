@@ -23,6 +23,9 @@ LOOSER_THAN_THE_MODEL = {
     # An empty label in the path makes it the path of the list.
     ("DescribeCluster", "without name"): "it is a ListClusters",
     ("DescribeAccessEntry", "without principalArn"): "it is a ListAccessEntries",
+    ("DescribeNodegroup", "without nodegroupName"): "it is a ListNodegroups",
+    ("DescribeFargateProfile", "without fargateProfileName"): "it is a ListFargateProfiles",
+    ("DescribeCapability", "without capabilityName"): "it is a ListCapabilities",
 }
 
 

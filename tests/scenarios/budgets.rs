@@ -69,6 +69,7 @@ async fn a_hundred_roles_in_a_batch_cost_the_eks_calls_of_one_and_none_of_iam() 
     assert_eq!(spent(&stage.cloud), budget(&expected));
 }
 
+/// What a repair sends, and beside it the three lists of what uses a role: these take no turn.
 #[tokio::test(start_paused = true)]
 async fn a_repair_costs_what_it_costs() {
     let node: fn() -> EntrySpec = || EntrySpec::of_type("EC2_LINUX");
@@ -84,6 +85,9 @@ async fn a_repair_costs_what_it_costs() {
         ("GetItem", 1),
         ("PutItem", 5),
         ("PutMetricData", 1),
+        ("ListNodegroups", 1),
+        ("ListFargateProfiles", 1),
+        ("ListCapabilities", 1),
     ];
     let of_everything = [
         ("ListRegions", 1),
@@ -99,6 +103,9 @@ async fn a_repair_costs_what_it_costs() {
         ("GetItem", 1),
         ("PutItem", 5),
         ("PutMetricData", 1),
+        ("ListNodegroups", 1),
+        ("ListFargateProfiles", 1),
+        ("ListCapabilities", 1),
     ];
     for (spec, expected) in [(node, &of_a_node[..]), (everything, &of_everything[..])] {
         let stage = repaired(spec()).await;

@@ -24,6 +24,7 @@ mod faults;
 mod forgetting;
 mod grants;
 mod hanging;
+mod impact;
 mod jobs;
 mod limits;
 mod logs;

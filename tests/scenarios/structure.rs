@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The files without a clock, an environment, randomness or I/O: top-level modules, and the decision inside the repair.
-const PURE: [&str; 26] = [
+const PURE: [&str; 27] = [
     "blind_spot",
     "case",
     "commands",
@@ -15,6 +15,7 @@ const PURE: [&str; 26] = [
     "event",
     "fault",
     "guardrail",
+    "impact",
     "limits",
     "metrics",
     "model",

@@ -12,6 +12,7 @@ use std::time::Duration;
 use aws_sdk_eks::config::http::HttpResponse;
 use aws_sdk_eks::config::retry::RetryConfig;
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
+use futures::future::{Either, select};
 use tokio::time::Instant;
 
 use super::Eks;
@@ -25,6 +26,9 @@ use crate::model::Region;
 
 /// How long a read is repeated, from when it was first sent.
 const PATIENCE: Duration = Duration::from_secs(50);
+
+/// How long the lowest priority waits before it looks again whether the Region refuses requests.
+const ASIDE: Duration = Duration::from_secs(1);
 
 /// The first wait after an error that may pass; each more is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -78,6 +82,9 @@ impl Eks {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata,
     {
+        if self.priority == Priority::Impact {
+            return self.read_aside(operation, send).await;
+        }
         let place = self.turns.line_up(self.priority);
         let mut turn = self.turn(place).await;
         let gives_up = Instant::now() + PATIENCE;
@@ -96,6 +103,23 @@ impl Eks {
                 return Err(fault);
             }
             turn = self.turn(place).await;
+        }
+    }
+
+    /// Sends a read once, in nobody's way: it waits while the Region refuses requests, and it is given up if a more urgent
+    /// request has no room.
+    async fn read_aside<T, E, F>(&self, operation: &'static str, send: impl Fn() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata,
+    {
+        while self.turns.holds_back() {
+            tokio::time::sleep(ASIDE).await;
+        }
+        let turn = self.turn(self.turns.line_up(self.priority)).await;
+        match select(Box::pin(send()), Box::pin(self.turns.needed())).await {
+            Either::Left((answer, _)) => Self::heard(operation, turn, answer),
+            Either::Right(_) => Err(Fault::not_sent(operation)),
         }
     }
 

@@ -140,3 +140,34 @@ async fn what_one_learned_of_the_limits_another_knows() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(send_many(&turns, 8, 8).await, LATENCY, "forgotten");
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_hangs_is_told_when_a_more_urgent_one_has_no_room_and_not_before() {
+    let turns = Turns::new();
+    let hanging = async {
+        let turn = turns.turn(turns.line_up(Priority::Impact), 1).await;
+        turns.needed().await;
+        drop(turn);
+        Instant::now()
+    };
+    let others = async {
+        tokio::time::sleep(LATENCY).await;
+        send(&turns, Priority::Repair, 2, Answer::Served).await;
+        tokio::time::sleep(LATENCY).await;
+        send(&turns, Priority::Repair, 1, Answer::Served).await;
+        Instant::now()
+    };
+    let start = Instant::now();
+    let (given_up, served) = join(hanging, others).await;
+    assert_eq!((given_up - start, served - start), (LATENCY * 3, LATENCY * 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_refuses_holds_requests_back_until_it_is_forgotten() {
+    let turns = Turns::new();
+    assert!(!turns.holds_back());
+    slow_down(&turns).await;
+    assert!(turns.holds_back());
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(!turns.holds_back());
+}

@@ -6,6 +6,7 @@
 //! | `limit` | `perSecond`, `burst` | from now on EKS throttles, Region by Region |
 //! | `refuse` | `share`, `seed` | from now on EKS throttles this share of all requests by chance |
 //! | `cluster` | `region`, `name`, `tags` | adds a cluster with an API server that listens ([`crate::kubernetes`]) |
+//! | `uses-role` | `region`, `cluster`, `kind`, `name`, `role`, `status`, `issues`, `ageSeconds` | adds a `nodegroup`, `fargateProfile` or `capability` that uses the role of this ARN |
 //! | `habits` | names and values | changes what AWS leaves open ([`interference::change_habits`]) |
 //! | `record-events` | | from now on roles that come and go are recorded ([`crate::event_bridge`]) |
 //! | `deliver-events` | `afterMs` | from now on the function gets what was recorded |
@@ -102,6 +103,7 @@ async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value 
                 Err(why) => json!({"error": why.to_string()}),
             }
         }
+        "uses-role" => setting::add_user(cloud, command),
         "habits" => interference::change_habits(cloud, command),
         "record-events" => {
             site.events.record(site).await;

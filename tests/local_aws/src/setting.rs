@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::cloud::{Cloud, EntrySpec, HOME_REGION, World};
+use crate::cloud::{Cloud, EntrySpec, HOME_REGION, UserKind, World};
 
 /// The Regions that worlds are made of, the home Region first.
 pub const REGIONS: [&str; 20] = [
@@ -105,4 +105,23 @@ pub fn admitted(cloud: &Cloud, role: &str) -> usize {
 pub fn shown(cloud: &Cloud, name: &str) -> Value {
     let role = cloud.role(name);
     json!({"arn": role.arn, "roleId": role.id, "roleName": role.name, "path": role.path})
+}
+
+/// Adds what uses a role to a cluster.
+pub fn add_user(cloud: &Cloud, command: &Value) -> Value {
+    let text = |name: &str| command[name].as_str().unwrap_or_default();
+    let kind = match text("kind") {
+        "nodegroup" => UserKind::Nodegroup,
+        "fargateProfile" => UserKind::FargateProfile,
+        "capability" => UserKind::Capability,
+        other => return json!({"error": format!("unknown kind {other:?}")}),
+    };
+    let age = Duration::from_secs(command["ageSeconds"].as_u64().unwrap_or_default());
+    let status = command["status"].as_str().unwrap_or("ACTIVE");
+    let cluster = cloud.cluster(text("region"), text("cluster"));
+    cluster.user(kind, text("name"), text("role"), status, age);
+    for issue in command["issues"].as_array().into_iter().flatten() {
+        cluster.issue(issue.as_str().unwrap_or_default());
+    }
+    json!({})
 }

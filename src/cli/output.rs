@@ -7,9 +7,11 @@ use clap::ValueEnum;
 
 use crate::stop::Stop;
 
+mod page;
 mod sheet;
 mod text;
 
+pub(crate) use page::Page;
 pub(crate) use sheet::Sheet;
 pub(crate) use text::shown;
 

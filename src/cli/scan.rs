@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use access_entry_guard::blind_spot::BlindSpot;
 use access_entry_guard::case::Case;
 use access_entry_guard::commands::EntrySeen;
 use access_entry_guard::model::{Region, Role};
@@ -18,6 +19,8 @@ use time::OffsetDateTime;
 use crate::output::{Format, Output, Sheet, print, print_json, shown};
 use crate::session::Session;
 use crate::stop::Stop;
+
+mod page;
 
 /// Look at every access entry of every cluster; nothing is changed and nothing has to be deployed
 ///
@@ -75,7 +78,9 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
         Format::Table => print(&as_text(&seen, &findings, arguments.repair_commands))?,
         Format::Markdown => print(&sheet(&findings).markdown())?,
         Format::Csv => print(&sheet(&findings).csv()?)?,
-        Format::Html => return Err(Stop::because("html is not ready")),
+        Format::Html => {
+            print(&page::page(&seen, &findings, &scope, &home.account, OffsetDateTime::now_utc()).html())?;
+        }
     }
     Ok(if seen.has_findings() {
         1
@@ -136,19 +141,23 @@ fn commands(case: &Case) -> Vec<String> {
 }
 
 fn to_json(seen: &Scan, findings: &[Finding<'_>], account: &str) -> Value {
-    let spots = seen.blind_spots.iter().map(|spot| {
+    json!({
+        "version": "1", "accountId": account, "regions": seen.regions, "clusters": seen.clusters,
+        "entriesExamined": seen.entries_examined,
+        "entries": findings.iter().map(|finding| &finding.entry).collect::<Vec<_>>(),
+        "blindSpots": blind_spots(seen),
+    })
+}
+
+fn blind_spots(seen: &Scan) -> Vec<Value> {
+    let value = |spot: &BlindSpot| {
         let mut value = json!({"region": spot.region, "reason": spot.label(), "detail": spot.detail});
         if let Some(cluster) = &spot.cluster {
             value["clusterName"] = json!(cluster);
         }
         value
-    });
-    json!({
-        "version": "1", "accountId": account, "regions": seen.regions, "clusters": seen.clusters,
-        "entriesExamined": seen.entries_examined,
-        "entries": findings.iter().map(|finding| &finding.entry).collect::<Vec<_>>(),
-        "blindSpots": spots.collect::<Vec<_>>(),
-    })
+    };
+    seen.blind_spots.iter().map(value).collect()
 }
 
 fn sheet(findings: &[Finding<'_>]) -> Sheet {
@@ -227,14 +236,7 @@ pub(crate) fn describe(text: &mut String, finding: &Finding<'_>, with_all_comman
         shown(&sighting.at.name),
         sighting.at.region
     );
-    let what = match (&case.verdict, sighting.role.role()) {
-        (Verdict::Stale(_), _) => {
-            "  Stale: the entry is bound to a deleted role of this name. Every request of the present role is refused (401)."
-        }
-        (Verdict::Orphaned, _) => "  Orphaned: there is no such role. The entry grants nothing to anybody.",
-        _ => "  Not judged.",
-    };
-    let _ = writeln!(text, "{what}");
+    let _ = writeln!(text, "  {}", meaning(case));
     for impact in &case.impact {
         let _ = writeln!(text, "  Used by {}", shown(&impact.to_string()));
     }
@@ -248,9 +250,8 @@ pub(crate) fn describe(text: &mut String, finding: &Finding<'_>, with_all_comman
         if let Some(role) = sighting.role.role() {
             describe_role(text, role);
         }
-        if let Some(principal) = sighting.principal.role() {
-            let seen = EntrySeen { cluster: &sighting.at, principal, entry_arn: None };
-            let _ = writeln!(text, "  Who created the role: {}", seen.creators());
+        if let Some(command) = who_created(case) {
+            let _ = writeln!(text, "  Who created the role: {command}");
         }
     }
     match (finding.commands.as_slice(), finding.is_held() && !with_all_commands) {
@@ -268,6 +269,24 @@ pub(crate) fn describe(text: &mut String, finding: &Finding<'_>, with_all_comman
             }
         }
     }
+}
+
+/// What a verdict means for whoever has the role.
+fn meaning(case: &Case) -> &'static str {
+    match &case.verdict {
+        Verdict::Stale(_) => {
+            "The entry is stale: it is bound to a deleted role of this name. Every request of the present role is refused (401)."
+        }
+        Verdict::Orphaned => "The entry is orphaned: there is no such role. It grants nothing to anybody.",
+        _ => "It cannot be told whether the entry is bound to its role.",
+    }
+}
+
+/// The command that shows who created the role.
+fn who_created(case: &Case) -> Option<String> {
+    let sighting = &case.sighting;
+    let principal = sighting.principal.role()?;
+    Some(EntrySeen { cluster: &sighting.at, principal, entry_arn: None }.creators())
 }
 
 fn describe_role(text: &mut String, role: &Role) {

@@ -45,7 +45,7 @@ fn the_status_of_a_check_says_whether_the_entries_are_good() {
         ("one stale", check(&[stale.clone(), fresh.clone()]), 1),
         ("one orphaned", check(&[entry("orphaned", "none", ""), fresh.clone()]), 1),
         ("one missing", check(&[entry("missing", "none", "")]), 1),
-        ("one stale beside a blind spot", with(check(&[stale.clone()]), "blindSpots", blind.clone()), 1),
+        ("one stale beside a blind spot", with(check(std::slice::from_ref(&stale)), "blindSpots", blind.clone()), 1),
         ("one stale, others not reached", with(check(&[stale]), "entriesNotReached", json!(2)), 1),
         ("one undecided", check(&[fresh.clone(), undecided]), 2),
         ("a verdict of a later version", check(&[entry("new", "none", "")]), 2),
@@ -108,10 +108,10 @@ fn an_approval_is_done_if_the_entry_is_good_afterwards_and_not_if_it_waits() {
             entry("undecided", "none", "roleUnreadable"),
             entry("stale", "none", "replacedByOther"),
         ] {
-            assert_eq!(status(word, &report(name, &[left.clone()]), false, &[]), 1, "{name}: {left}");
+            assert_eq!(status(word, &report(name, std::slice::from_ref(&left)), false, &[]), 1, "{name}: {left}");
         }
         for done in [entry("stale", "repaired", ""), entry("missing", "restored", ""), entry("fresh", "none", "")] {
-            assert_eq!(status(word, &report(name, &[done.clone()]), false, &[]), 0, "{name}: {done}");
+            assert_eq!(status(word, &report(name, std::slice::from_ref(&done)), false, &[]), 0, "{name}: {done}");
         }
         let no_cluster = with(report(name, &[]), "reason", json!("there is no EKS cluster prod"));
         assert_eq!(status(word, &no_cluster, false, &[]), 2, "{name}");

@@ -260,6 +260,19 @@ def test_on_a_terminal_the_role_and_what_it_would_get_are_shown_before_the_quest
     assert is_bound(function, "admin")
 
 
+def test_an_entry_that_is_not_there_is_looked_up_in_the_ledger(function, command):
+    role = create_role(function, "admin")
+    allow(function, role, kubernetesGroups=["ops"])
+    command("sweep")
+    function.client("eks", REGION).delete_access_entry(clusterName=CLUSTER, principalArn=role["Arn"])
+
+    terminal = Terminal(function, "approve", *ENTRY)
+    terminal.answer("n")
+
+    for words in ["none stands there", "recorded in the ledger", "group ops"]:
+        assert words in terminal.shown, terminal.shown
+
+
 def archived(aws, command) -> dict:
     """A role that exists again, and whose entry the function had removed with it."""
     role = create_role(aws, "admin")

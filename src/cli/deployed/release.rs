@@ -75,13 +75,15 @@ async fn preview(guard: &Guard<'_>, word: Word, cluster: &ClusterRef, role: &Rol
     let _ = writeln!(text, "The role:  {}", shown(role.arn.as_str()));
     let _ =
         writeln!(text, "           ID {}, created {} ({age} days ago)", shown(&role.id.0), rfc3339(role.created_at));
+    // As one line, however its author broke it.
     let policy = role.trust_policy.as_deref().unwrap_or("it cannot be read");
-    let _ = writeln!(text, "  Who may assume it: {}", shown(policy));
+    let policy = policy.split_whitespace().collect::<Vec<_>>().join(" ");
+    let _ = writeln!(text, "  Who may assume it: {}", shown(&policy));
     let creators = EntrySeen { cluster, principal: &role.arn, entry_arn: None }.creators();
     let _ = writeln!(text, "  Who created it:    {creators}");
     let entry = match word {
         Word::Restore => in_the_ledger(guard, cluster, &role.arn).await,
-        _ => in_the_cluster(guard.session, cluster, &role.arn).await,
+        _ => in_the_cluster(guard, cluster, &role.arn).await,
     };
     let _ = writeln!(text, "The entry: in cluster {}, {}", shown(&cluster.name), cluster.region);
     let _ = writeln!(text, "{entry}");
@@ -93,18 +95,16 @@ async fn preview(guard: &Guard<'_>, word: Word, cluster: &ClusterRef, role: &Rol
     text
 }
 
-/// The entry that stands, and what it grants.
-async fn in_the_cluster(session: &Session, cluster: &ClusterRef, role: &RoleArn) -> String {
-    match entry(session, cluster, role).await {
+/// The entry that stands, and what it grants; of an unfinished repair the ledger has it.
+async fn in_the_cluster(guard: &Guard<'_>, cluster: &ClusterRef, role: &RoleArn) -> String {
+    match entry(guard.session, cluster, role).await {
         Ok(Some(snapshot)) => format!(
             "           type {}, created {}\n  It grants: {}",
             shown(snapshot.kind.as_str()),
             rfc3339(snapshot.created_at),
             shown(&snapshot.grants())
         ),
-        Ok(None) => {
-            "           none stands there; of an unfinished repair the ledger has it (inventory shows it)".to_owned()
-        }
+        Ok(None) => format!("           none stands there\n{}", in_the_ledger(guard, cluster, role).await),
         Err(fault) => format!("           it could not be read ({})", shown(&fault.to_string())),
     }
 }

@@ -304,7 +304,7 @@ fn describe_role(text: &mut String, role: &Role) {
 
 /// How far the scan has come, on a terminal: entries done of those found, and an estimate of the time left.
 struct Bar {
-    bar: ProgressBar,
+    drawn: ProgressBar,
     regions: usize,
     regions_done: AtomicUsize,
     clusters: AtomicUsize,
@@ -313,16 +313,16 @@ struct Bar {
 impl Bar {
     fn new(regions: usize) -> Self {
         // Hidden by itself if standard error is no terminal.
-        let bar = ProgressBar::new(0);
+        let drawn = ProgressBar::new(0);
         let style = ProgressStyle::with_template("{msg}: {pos} of {len} entries, {eta} left").ok();
         if let Some(style) = style {
-            bar.set_style(style);
+            drawn.set_style(style);
         }
-        Self { bar, regions, regions_done: AtomicUsize::new(0), clusters: AtomicUsize::new(0) }
+        Self { drawn, regions, regions_done: AtomicUsize::new(0), clusters: AtomicUsize::new(0) }
     }
 
     fn end(&self) {
-        self.bar.finish_and_clear();
+        self.drawn.finish_and_clear();
     }
 }
 
@@ -330,18 +330,18 @@ impl Progress for Bar {
     fn region(&self, clusters: usize) {
         let clusters = self.clusters.fetch_add(clusters, Ordering::Relaxed) + clusters;
         let done = self.regions_done.fetch_add(1, Ordering::Relaxed) + 1;
-        self.bar.set_message(format!("{done} of {} Regions, {clusters} clusters", self.regions));
+        self.drawn.set_message(format!("{done} of {} Regions, {clusters} clusters", self.regions));
     }
 
     fn cluster(&self, entries: usize) {
-        self.bar.inc_length(entries as u64);
+        self.drawn.inc_length(entries as u64);
     }
 
     fn entry(&self) {
-        self.bar.inc(1);
+        self.drawn.inc(1);
     }
 
     fn throttled(&self, region: &Region) {
-        self.bar.println(format!("{region} refuses requests, since there are too many of them; waiting for it"));
+        self.drawn.println(format!("{region} refuses requests, since there are too many of them; waiting for it"));
     }
 }

@@ -71,16 +71,13 @@ async fn record_and_drop(run: &Run<'_>, sightings: Vec<Sighting>) -> Vec<Sightin
     others.into_iter().map(|case| case.sighting).collect()
 }
 
-/// Whether a rehearsal may have created this entry after its owner had deleted the one before. It is nobody's wish, so
-/// it is held until a person ends the matter, and never recorded as good.
+/// Whether this function may have created this entry although nobody wished it: a rehearsal that met the owner's deletion,
+/// or a creation that met a later cluster of the name. It is held until a person ends the matter, and never recorded as
+/// good. No two entries have the same ARN, whichever cluster they are in.
 pub(crate) fn is_perhaps_revived(sighting: &Sighting) -> bool {
-    let (Some(row), Some(cluster), Some(examined)) = (sighting.row.row(), &sighting.cluster, &sighting.entry) else {
-        return false;
-    };
+    let (Some(row), Some(examined)) = (sighting.row.row(), &sighting.entry) else { return false };
     row.archived().is_some_and(|archived| {
-        archived.because == Hold::PerhapsRevived.label()
-            && archived.cluster_created_at == cluster.created_at
-            && archived.created.as_ref() == Some(&examined.entry.arn)
+        archived.because == Hold::PerhapsRevived.label() && archived.created.as_ref() == Some(&examined.entry.arn)
     })
 }
 

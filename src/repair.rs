@@ -46,10 +46,15 @@
 //! 1. What an owner changes in the turn of the deletion, or in the turn of the look before it.
 //! 2. A scope that an owner changes, or an entry that another party replaces, between our list of its policies and our association.
 //! 3. A rehearsed creation that meets an owner's deletion creates an entry. It is withdrawn. If the invocation is cut first, the
-//!    next one holds that entry and archives the row: it never calls the entry good.
-//! 4. A role that is recreated between its last read and the creation: the entry stands until it is withdrawn.
-//! 5. An owner's deletion after an unclear answer to our deletion or creation, and a creation of which nobody was told in a
-//!    later cluster of the name.
+//!    next one holds that entry and archives the row: it never calls the entry good. The same holds if somebody changes it, or if
+//!    a role takes the name that nobody lets in.
+//! 4. A role that is recreated between its last read and the creation: the entry stands until it is withdrawn. If IAM shows the
+//!    role before it to every later read, it is recorded, and the next run finds the contradiction. What an owner changes on that
+//!    entry goes with it if the ledger cannot be written: whom nobody permitted comes first.
+//! 5. What becomes of a deletion or creation of which nobody was told: an owner's deletion after it; another party's entry that
+//!    is exactly what we sent, with no policy yet, which is taken for ours; our own entry that its owner changed, which is taken
+//!    for another party's (held, if the role is one that nobody lets in); and a creation that met a later cluster of the name,
+//!    which is held.
 
 mod breaker;
 mod calls;

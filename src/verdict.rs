@@ -119,6 +119,7 @@ fn against(role: &Role, entry: &AccessEntry, sighting: &Sighting) -> Verdict {
         (None, Verdict::Stale(_)) if is_late_read(role, entry, sighting) => {
             Verdict::Undecided(Doubt::RecordContradictsDates)
         }
+        (None, _) if is_of_earlier_cluster(entry, sighting) => Verdict::Undecided(Doubt::RecordContradictsDates),
         (None, dated) => dated,
         (Some(id), _) if *id == role.id => Verdict::Fresh(Evidence::RoleId),
         (Some(_), Verdict::Stale(_)) => Verdict::Stale(Evidence::RoleId),
@@ -134,6 +135,14 @@ fn is_late_read(role: &Role, entry: &AccessEntry, sighting: &Sighting) -> bool {
     recorded.good.as_ref().is_some_and(|good| good.role_id == role.id)
         && recorded.cluster_created_at == cluster.created_at
         && recorded.entry_arn != entry.arn
+}
+
+/// Whether the ledger saw this very entry in an earlier cluster of the name. No entry outlives its cluster, so whoever
+/// recorded it was shown the earlier cluster when it was gone.
+fn is_of_earlier_cluster(entry: &AccessEntry, sighting: &Sighting) -> bool {
+    let (RowRead::Row(row), Some(cluster)) = (&sighting.row, &sighting.cluster) else { return false };
+    let State::Recorded(recorded) = &row.state else { return false };
+    recorded.entry_arn == entry.arn && recorded.cluster_created_at < cluster.created_at
 }
 
 /// Whether the entry was made before the role. IAM shows whole seconds and EKS milliseconds: an entry of the role's

@@ -211,9 +211,10 @@ impl Hold {
                  the entry, then run the command in remedy."
             ),
             Self::PerhapsRevived => {
-                "The owner deleted the entry during the repair. An entry like it stands now, and this function may have \
-                 created it: a trial of the creation has no known answer. Ask the owner. If the entry is not wanted, delete \
-                 it. If it is right as it is, run the command in remedy: the ledger then forgets the matter."
+                "This function may have created the entry that stands: a creation, or a trial of one, has no known answer. \
+                 The owner deleted or changed the entry meanwhile, or the cluster was replaced by one of the same name. Ask \
+                 the owner. If the entry is not wanted, delete it. If it is right as it is, run the command in remedy: the \
+                 ledger then forgets the matter."
                     .to_owned()
             }
             Self::Archived { grants } => format!(
@@ -338,8 +339,8 @@ impl Doubt {
                     .to_owned()
             }
             Self::RecordContradictsDates => {
-                "Ledger and dates contradict each other: the ledger saw this very entry good with another role ID, or a later \
-                 entry good with this one. EKS may have answered with old data: run the check again. If it stays so, find out \
+                "Ledger and dates contradict each other: the ledger saw this very entry good with another role ID or in an \
+                 earlier cluster of the name, or a later entry good with this one. EKS may have answered with old data: run the check again. If it stays so, find out \
                  whether the role is let in (kubectl auth whoami). If not, approve the repair for this role ID."
                     .to_owned()
             }

@@ -49,3 +49,9 @@ pub(super) fn is_as_wanted(repair: &Repair, rules: &Rules<'_>, entry: &Examined)
         present == repair.wanted
     }
 }
+
+/// Whether the entry is what a creation makes of the row, and nothing more: policies are associated only after the row has
+/// the creation's ARN.
+pub(super) fn is_as_sent(repair: &Repair, rules: &Rules<'_>, entry: &Examined) -> bool {
+    entry.policies.is_empty() && entry.snapshot().is_recreation_of(&repair.wanted, rules.principal)
+}

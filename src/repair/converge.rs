@@ -6,17 +6,19 @@
 
 use std::time::Duration;
 
+use futures::future::join;
 use time::OffsetDateTime;
 
 use super::calls::{Calls, examined, look};
 use super::decide::decide;
-use super::perform::{Next, Work, perform};
+use super::perform::{Next, Work, perform, take_back};
 use super::reconciler::{Reconciler, take_in};
 use super::step::{Cause, Deletion, Ending, RowAfter, Rules, Step, World};
 use crate::case::Case;
 use crate::model::{Cluster, Role, RoleState, Snapshot};
 use crate::outcome::{Delay, Outcome};
 use crate::row::{NotWritten, Phase, Row};
+use crate::verdict::is_older;
 
 /// The longest that is added to a pause, so that invocations which began together do not stay together.
 const LONGEST_JITTER: u64 = 250;
@@ -87,6 +89,7 @@ fn wait_for_age(created_at: OffsetDateTime, rules: &Rules<'_>, calls: &impl Call
 pub(super) async fn finish(work: &mut Work, ending: Ending, calls: &impl Calls) -> Outcome {
     if ending != Ending::Repaired {
         withdraw_what_is_unverified(work, calls).await;
+        take_back_from_another(work, &ending, calls).await;
     }
     if let Ending::Refused(by) = &ending
         && !work.repair.is_restore()
@@ -115,31 +118,52 @@ pub(super) async fn finish(work: &mut Work, ending: Ending, calls: &impl Calls) 
     }
 }
 
-/// Our creation may be bound to a role that nobody permitted, since the role could not be read after it. The row keeps
-/// the entry.
+/// Our creation may be bound to a role that nobody permitted, since the role was not read after it. It goes, and the row
+/// keeps it with what its owner changed on it. If that cannot be written, it goes only if it lets in another role: else the
+/// next run sees to it.
 async fn withdraw_what_is_unverified(work: &mut Work, calls: &impl Calls) {
     let Some(creation) = work.attempt.creation.clone().filter(|creation| !creation.is_role_known) else { return };
     let kind = work.repair.wanted.kind.clone();
     let (looks, pause) = LAST_LOOKS;
     for _ in 0..looks {
-        let ours = examined(calls, &kind).await.ok().flatten().filter(|entry| entry.entry.arn == creation.arn);
-        if let Some(entry) = &ours
-            && work.takes_over_changes_of(entry)
-        {
-            // A row that cannot be written keeps nobody in that nobody permitted.
-            let _ = work.write(calls).await;
-        }
-        if ours.is_some() && calls.delete(&work.attempt.permit).await.is_ok() {
+        let (entry, role) = join(examined(calls, &kind), calls.role()).await;
+        if work.is_permitted(&role) {
             work.attempt.creation = None;
-            if let Some(at) = work.repair.phase.deletion_at() {
-                work.repair.phase = Phase::DeletionSent { at };
-            }
             return;
+        }
+        if let Some(entry) = entry.ok().flatten().filter(|entry| entry.entry.arn == creation.arn) {
+            let is_kept = work.keep_changes_of(&entry, calls).await.is_ok();
+            let lets_in = role.role().is_some_and(|role| !is_older(&entry.entry, role.created_at));
+            if !is_kept && lets_in {
+                work.takes_over_changes_of(&entry);
+            }
+            if (is_kept || lets_in) && calls.delete(&work.attempt.permit).await.is_ok() {
+                work.attempt.creation = None;
+                if let Some(at) = work.repair.phase.deletion_at() {
+                    work.repair.phase = Phase::DeletionSent { at };
+                }
+                return;
+            }
         }
         calls.pause(pause).await;
     }
     work.attempt.note =
         Some(format!("{} was created, but the role could not be read after it. Check whose role it is.", creation.arn));
+}
+
+/// What was associated may have met an entry that another party had just created, and the repair ends before it looked
+/// again. A row that another invocation wrote is that one's, and so may be the entry.
+async fn take_back_from_another(work: &mut Work, ending: &Ending, calls: &impl Calls) {
+    let is_seen = matches!(ending, Ending::Repaired | Ending::NotWritten(NotWritten::Overtaken));
+    if is_seen || work.attempt.associated.is_empty() {
+        return;
+    }
+    let kind = work.repair.wanted.kind.clone();
+    if let Ok(Some(entry)) = examined(calls, &kind).await
+        && work.is_of_another(&entry)
+    {
+        take_back(work, calls).await;
+    }
 }
 
 impl Reconciler<'_> {

@@ -8,7 +8,7 @@
 
 use time::OffsetDateTime;
 
-use super::compare::{is_as_it_was, is_as_wanted, review_again};
+use super::compare::{is_as_it_was, is_as_sent, is_as_wanted, review_again};
 use super::step::{Attempt, Cause, Deletion, Ending, Rehearsal, Rules, Step, World};
 use crate::fault::Fault;
 use crate::guardrail::{self, Refusal};
@@ -62,8 +62,7 @@ impl Decision<'_> {
         let cluster = match &world.cluster {
             Some(cluster) if cluster.created_at == self.repair.cluster_created_at => cluster,
             _ if must_take_back => return Step::TakeBack,
-            _ if self.repair.holds_more() => return self.in_another_cluster(entry),
-            _ => return Step::End(Ending::JudgeAgain),
+            _ => return self.in_another_cluster(world),
         };
         if let Some(reason) = self.untouchable(cluster, entry) {
             return Step::End(self.held(reason, entry));
@@ -73,13 +72,16 @@ impl Decision<'_> {
         }
         let role = match &world.role {
             RoleState::Present(role) => role,
-            RoleState::Absent if self.repair.holds_more() => return self.role_absent(entry),
-            RoleState::Absent => return Step::End(Ending::JudgeAgain),
+            RoleState::Absent => return self.role_absent(entry),
             RoleState::Unreadable(fault) => return self.role_unreadable(fault),
         };
         match (&self.repair.phase, entry) {
             (Phase::Opened, entry) => self.before_the_deletion(cluster, role, entry),
             (Phase::Created { at, .. }, None) => self.creation_is_gone(cluster, role, *at),
+            // Our own creation is young, and a late read may not show it.
+            (Phase::DeletionSent { .. }, None) if self.is_unsent_deletion_of_ours() && self.may_be_late() => {
+                Step::Wait(Cause::LateRead)
+            }
             // Marked by this invocation and not carried out: the owner was first.
             (Phase::DeletionSent { .. }, None) if self.attempt.deletion == Deletion::NotSent => {
                 Step::End(Ending::target_deleted_by_owner(self.repair))
@@ -92,15 +94,42 @@ impl Decision<'_> {
         }
     }
 
-    /// A later cluster of the name, or none: nothing is brought back there without a person.
-    fn in_another_cluster(&self, entry: Option<&Examined>) -> Step {
-        match (&self.repair.phase, entry) {
-            (Phase::Created { arn, .. }, Some(entry)) if entry.entry.arn == *arn => Step::Withdraw(arn.clone()),
-            // Our creation hit the later cluster and does not show there yet.
-            (Phase::Created { .. }, None) if self.attempt.creation.is_some() && self.is_read_rarely() => {
-                Step::Wait(Cause::LateRead)
-            }
-            _ => Step::End(Ending::ClusterGone),
+    /// A later cluster of the name, or none: nothing is brought back there without a person, and what we created there
+    /// must go. What we may have created there without being told is held.
+    fn in_another_cluster(&self, world: &World) -> Step {
+        let entry = world.entry.as_ref();
+        if let Some(ending) = self.revived(entry) {
+            return Step::End(ending);
+        }
+        let is_perhaps_ours = |entry: &&Examined| match (&world.cluster, &world.role) {
+            _ if self.is_ours(entry) => !self.is_known_as_ours(entry),
+            (Some(cluster), RoleState::Present(role)) => self.is_perhaps_ours_changed(cluster, role, entry),
+            _ => false,
+        };
+        if let Some(entry) = entry.filter(is_perhaps_ours) {
+            return Step::End(Ending::PerhapsRevived(entry.entry.arn.clone()));
+        }
+        if !self.repair.holds_more() {
+            return Step::End(Ending::JudgeAgain);
+        }
+        match self.withdrawal(entry) {
+            // No entry stands without a cluster: one of the two answers is late.
+            Some(Step::Withdraw(_)) if world.cluster.is_none() && self.may_be_late() => Step::Wait(Cause::LateRead),
+            step => step.unwrap_or(Step::End(Ending::ClusterGone)),
+        }
+    }
+
+    /// What we created must go, as soon as it shows; `None` if there is nothing of ours.
+    fn withdrawal(&self, entry: Option<&Examined>) -> Option<Step> {
+        let entry = entry.filter(|entry| !self.attempt.withdrawn.contains(&entry.entry.arn));
+        // An entry that was deleted before shows in late reads, and another may stand in its place.
+        let is_sure = self.attempt.deletion == Deletion::NotSent;
+        let withdraw = |entry: &Examined| Some(Step::Withdraw(entry.entry.arn.clone()));
+        match entry {
+            Some(entry) if self.is_ours(entry) || (is_sure && self.is_known_as_ours(entry)) => withdraw(entry),
+            entry if self.may_yet_show_ours(entry) => Some(Step::Wait(Cause::LateRead)),
+            Some(entry) if self.is_known_as_ours(entry) => withdraw(entry),
+            _ => None,
         }
     }
 
@@ -130,15 +159,18 @@ impl Decision<'_> {
 
     /// IAM answers eventually, so an absent role counts only after it has been absent for a while.
     fn role_absent(&self, entry: Option<&Examined>) -> Step {
+        if let Some(ending) = self.revived(entry) {
+            return Step::End(ending);
+        }
+        if !self.repair.holds_more() {
+            return Step::End(Ending::JudgeAgain);
+        }
         let Some(since) = self.repair.role_absent_since else { return Step::NoteAbsentRole };
         if self.now - since < self.rules.settle {
             return Step::Wait(Cause::RoleAbsent);
         }
-        match entry {
-            // Ours, perhaps without all of its policies: the archive has the whole.
-            Some(entry) if self.is_ours(entry) => Step::Withdraw(entry.entry.arn.clone()),
-            _ => Step::End(Ending::RoleGone),
-        }
+        // Ours may lack policies: the archive has the whole.
+        self.withdrawal(entry).unwrap_or(Step::End(Ending::RoleGone))
     }
 
     fn before_the_deletion(&self, cluster: &Cluster, role: &Role, entry: Option<&Examined>) -> Step {
@@ -174,7 +206,7 @@ impl Decision<'_> {
     /// Entry or role is not what the row was opened for.
     fn changed_before_the_deletion(&self, cluster: &Cluster, role: &Role, entry: &Examined) -> Step {
         if entry.entry.arn != self.repair.target.arn() {
-            return self.replaced_before_the_deletion(entry);
+            return self.replaced_before_the_deletion(cluster, role, entry);
         }
         if !self.repair.is_of_ours() {
             return Step::End(Ending::JudgeAgain);
@@ -187,15 +219,12 @@ impl Decision<'_> {
         Step::End(Ending::HeldOpen(Hold::ChangedMeanwhile { what }))
     }
 
-    fn replaced_before_the_deletion(&self, entry: &Examined) -> Step {
-        if self.repair.is_of_ours() {
-            return Step::End(self.replaced(entry));
-        }
-        let is_like_ours = entry.snapshot().is_recreation_of(&self.repair.wanted, self.rules.principal);
-        if self.attempt.unclear_since.is_some() && is_like_ours {
+    fn replaced_before_the_deletion(&self, cluster: &Cluster, role: &Role, entry: &Examined) -> Step {
+        if self.is_perhaps_ours_changed(cluster, role, entry) {
             return Step::End(Ending::PerhapsRevived(entry.entry.arn.clone()));
         }
-        Step::End(Ending::JudgeAgain)
+        let otherwise = || if self.repair.is_of_ours() { self.replaced(entry) } else { Ending::JudgeAgain };
+        Step::End(self.revived(Some(entry)).unwrap_or_else(otherwise))
     }
 
     /// EKS confirmed our creation, but the entry is not visible. Either the read is late or the owner deleted it. It is
@@ -218,6 +247,9 @@ impl Decision<'_> {
         if self.attempt.withdrawn.contains(&entry.entry.arn) {
             return Step::Wait(Cause::LateRead);
         }
+        if self.is_perhaps_ours_changed(cluster, role, entry) {
+            return Step::End(Ending::PerhapsRevived(entry.entry.arn.clone()));
+        }
         if !self.is_ours(entry) {
             return Step::End(self.replaced(entry));
         }
@@ -228,6 +260,9 @@ impl Decision<'_> {
             (false, false) => Step::Withdraw(entry.entry.arn.clone()),
             (true, false) => match self.repair.wanted.policies_missing_in(&entry.policies) {
                 missing if missing.is_empty() => Step::Record,
+                // Only an entry that the row names is given policies: after a cut, the row tells ours with some of them
+                // from another party's.
+                _ if !self.is_known_as_ours(entry) => Step::Adopt(entry.entry.arn.clone()),
                 missing => Step::Associate(missing),
             },
         }
@@ -325,9 +360,58 @@ impl Decision<'_> {
         }
         match &self.repair.phase {
             Phase::Created { arn, .. } => *arn == entry.entry.arn,
-            Phase::CreationSent { .. } => entry.snapshot().is_recreation_of(&self.repair.wanted, self.rules.principal),
+            Phase::CreationSent { .. } => is_as_sent(self.repair, self.rules, entry),
             Phase::Opened | Phase::DeletionSent { .. } => false,
         }
+    }
+
+    /// Whether the row says that we created the entry with this ARN.
+    fn is_known_as_ours(&self, entry: &Examined) -> bool {
+        let arn = entry.entry.arn.as_str();
+        matches!(&self.repair.phase, Phase::Created { arn: created, .. } if created == arn)
+            || matches!(&self.repair.target, Target::OfOurs(target) if target == arn)
+    }
+
+    /// Held, if a rehearsal may have created this entry after its owner deleted the one before.
+    fn revived(&self, entry: Option<&Examined>) -> Option<Ending> {
+        let entry = entry.filter(|entry| entry.entry.arn != self.repair.target.arn())?;
+        let is_unclear = self.repair.phase == Phase::Opened && self.attempt.unclear_since.is_some();
+        let is_like_ours = entry.snapshot().is_recreation_of(&self.repair.wanted, self.rules.principal);
+        (is_unclear && is_like_ours).then(|| Ending::PerhapsRevived(entry.entry.arn.clone()))
+    }
+
+    /// Whether this may be our creation, of which nobody was told, after somebody changed it, while the role is one that
+    /// nobody lets in.
+    fn is_perhaps_ours_changed(&self, cluster: &Cluster, role: &Role, entry: &Examined) -> bool {
+        let may_have_created = match self.repair.phase {
+            Phase::Opened => self.attempt.unclear_since.is_some(),
+            Phase::CreationSent { .. } => true,
+            Phase::DeletionSent { .. } | Phase::Created { .. } => false,
+        };
+        may_have_created
+            && entry.entry.arn != self.repair.target.arn()
+            && !self.is_ours(entry)
+            && !self.is_permitted(role)
+            && !is_older(&entry.entry, role.created_at)
+            && (self.rules.review)(&self.repair.wanted, cluster, role).is_err()
+    }
+
+    /// Whether this invocation marked the deletion of our own creation, and did not send it.
+    fn is_unsent_deletion_of_ours(&self) -> bool {
+        self.repair.is_of_ours() && self.attempt.deletion == Deletion::NotSent
+    }
+
+    /// Whether an entry of ours may stand that reads do not show yet: they show nothing, or what was deleted before.
+    fn may_yet_show_ours(&self, entry: Option<&Examined>) -> bool {
+        let target = self.repair.target.arn();
+        let is_hidden = entry.is_none_or(|entry| entry.entry.arn == target);
+        let may_stand = match self.repair.phase {
+            Phase::Opened | Phase::DeletionSent { .. } => {
+                self.repair.is_of_ours() && !self.attempt.withdrawn.iter().any(|arn| arn == target)
+            }
+            Phase::CreationSent { .. } | Phase::Created { .. } => true,
+        };
+        is_hidden && may_stand && self.may_be_late()
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) async fn perform(work: &mut Work, step: Step, world: World, rules: &R
         Step::Delete => delete(work, rules, calls).await,
         Step::Create => create(work, calls).await,
         Step::Withdraw(arn) => withdraw(work, &arn, calls).await,
+        Step::Adopt(arn) => adopt(work, arn, calls).await,
         Step::Associate(policies) => associate(work, &policies, calls).await,
         Step::TakeBack => take_back(work, calls).await,
         Step::NoteAbsentRole => {
@@ -126,13 +127,39 @@ impl Work {
 
     /// Wants what the owner changed on our creation from now on; whether there was any such change.
     pub(super) fn takes_over_changes_of(&mut self, creation: &Examined) -> bool {
+        let is_nobodys = self.repair.phase == Phase::Opened && !self.repair.is_of_ours();
         let changed = creation.snapshot();
-        if self.repair.phase == Phase::Opened || changed.is_recreation_of(&self.repair.wanted, &self.principal) {
+        if is_nobodys || changed.is_recreation_of(&self.repair.wanted, &self.principal) {
             return false;
         }
         let wanted = changed.completed_by(&self.repair.wanted);
         let before = std::mem::replace(&mut self.repair.wanted, wanted);
         before != self.repair.wanted
+    }
+
+    /// The same, and the row has it before the creation goes; whether it was written.
+    pub(super) async fn keep_changes_of(
+        &mut self,
+        creation: &Examined,
+        calls: &impl Calls,
+    ) -> Result<bool, NotWritten> {
+        let before = self.repair.wanted.clone();
+        if !self.takes_over_changes_of(creation) {
+            return Ok(false);
+        }
+        let result = self.write(calls).await;
+        if result.is_err() {
+            // Not written, it is to be written again before the creation goes.
+            self.repair.wanted = before;
+        }
+        result.map(|()| true)
+    }
+
+    /// Whether the entry is neither the one of the row nor our creation.
+    pub(super) fn is_of_another(&self, entry: &Examined) -> bool {
+        let arn = &entry.entry.arn;
+        let is_created = matches!(&self.repair.phase, Phase::Created { arn: created, .. } if created == arn);
+        !is_created && self.repair.target.arn() != arn && !self.attempt.withdrawn.contains(arn)
     }
 
     pub(super) fn is_permitted(&self, role: &RoleState) -> bool {
@@ -238,8 +265,15 @@ async fn withdraw(work: &mut Work, arn: &str, calls: &impl Calls) -> Next {
         Err(fault) if fault.may_pass() => return Next::Wait(Cause::EksUnreadable),
         Err(fault) => return Next::End(Ending::Failed(fault.clone())),
     };
-    if work.takes_over_changes_of(&entry) {
-        return written(work.write(calls).await, Next::Look);
+    match work.keep_changes_of(&entry, calls).await {
+        Ok(false) => {}
+        Ok(true) => return Next::Look,
+        Err(problem) => return Next::End(Ending::NotWritten(problem)),
+    }
+    let is_rehearsed = matches!(work.attempt.rehearsal, Rehearsal::Made(_));
+    if work.repair.phase == Phase::Opened && !is_rehearsed {
+        // Marked before it is sent: after a cut, an entry that is gone was not deleted by its owner.
+        return written(work.enter(Phase::DeletionSent { at: calls.now() }, calls).await, Next::Look);
     }
     match calls.delete(&work.attempt.permit).await {
         Ok(()) => {}
@@ -250,11 +284,26 @@ async fn withdraw(work: &mut Work, arn: &str, calls: &impl Calls) -> Next {
     }
     work.attempt.withdrawn.push(arn.to_owned());
     work.attempt.creation = None;
+    if arn == work.repair.target.arn() {
+        work.attempt.deletion = Deletion::Confirmed;
+    }
     let Some(at) = work.repair.phase.deletion_at() else {
         work.attempt.rehearsal = Rehearsal::Withdrawn;
         return Next::Look;
     };
     written(work.enter(Phase::DeletionSent { at }, calls).await, Next::Look)
+}
+
+/// Nobody was told what came of our creation, and an entry as it was sent stands: it is ours from here on. It is read once
+/// more, since its policies were listed beside it: that answer may be about an entry before.
+async fn adopt(work: &mut Work, arn: String, calls: &impl Calls) -> Next {
+    let Phase::CreationSent { deletion_at, at } = work.repair.phase else { return Next::Look };
+    let kind = work.repair.wanted.kind.clone();
+    let is_as_sent = |entry: &Examined| entry.entry.arn == arn && entry.policies.is_empty();
+    if !examined(calls, &kind).await.ok().flatten().as_ref().is_some_and(is_as_sent) {
+        return Next::Wait(Cause::LateRead);
+    }
+    written(work.enter(Phase::Created { deletion_at, at, arn }, calls).await, Next::Look)
 }
 
 /// Associates what is missing. The world was read directly before.
@@ -278,7 +327,7 @@ async fn associate(work: &mut Work, policies: &[AccessPolicy], calls: &impl Call
 /// Takes back what was associated with an entry that another party created between our read and our call. Only those are
 /// ours that the list read directly before did not have. Of the others nobody can tell whose they are: the owner of the
 /// new entry may have given it the same policy. A person is asked to look.
-async fn take_back(work: &mut Work, calls: &impl Calls) -> Next {
+pub(super) async fn take_back(work: &mut Work, calls: &impl Calls) -> Next {
     let Associated { ours, listed } = std::mem::take(&mut work.attempt.associated);
     if !listed.is_empty() {
         work.attempt.note = Some(format!(

@@ -164,6 +164,8 @@ pub(super) enum Step {
     Create,
     /// Delete an entry that we created.
     Withdraw(String),
+    /// Write down that the entry with this ARN is our creation.
+    Adopt(String),
     /// Associate these policies with our creation.
     Associate(Vec<AccessPolicy>),
     /// Disassociate what we associated with an entry that is another party's.

@@ -43,6 +43,8 @@ pub(super) struct Sim<'a> {
     is_unseen: Cell<bool>,
     /// The same of the list of policies.
     is_unlisted: Cell<bool>,
+    /// Whether the row could not be written.
+    is_unwritten: Cell<bool>,
 }
 
 /// How a call goes on.
@@ -74,6 +76,7 @@ impl<'a> Sim<'a> {
             made: RefCell::default(),
             is_unseen: Cell::default(),
             is_unlisted: Cell::default(),
+            is_unwritten: Cell::default(),
         }
     }
 
@@ -133,7 +136,12 @@ impl<'a> Sim<'a> {
         let is_unclear = goes != Goes::Well && matches!(name, "DeleteAccessEntry" | "CreateAccessEntry");
         self.truth.borrow_mut().is_unclear |= is_unclear;
         if name == "DeleteAccessEntry" {
-            Self::except(&self.is_unseen, &mut self.truth.borrow_mut());
+            let truth = &mut self.truth.borrow_mut();
+            Self::except(&self.is_unseen, truth);
+            // Whom nobody permitted comes first, and what was changed could not be written down.
+            if self.is_unwritten.get() && truth.lets_in_an_unpermitted_role() {
+                truth.will = Will::Excepted;
+            }
         }
         if goes == Goes::NotArrived {
             return Err(FaultKind::TimedOut);
@@ -207,8 +215,16 @@ impl Calls for Sim<'_> {
         let read = |truth: &Truth, is_late: bool| {
             if is_late { truth.role.late(truth.now).copied() } else { Some(truth.role.is) }
         };
+        let before = self.truth.borrow().role.late(self.now()).copied();
         let role =
             if is_not_read { Ok(self.truth.borrow().permitted_role()) } else { self.read("GetRole", read).await };
+        if let (Ok(shown), Some(entry)) = (&role, &mut self.truth.borrow_mut().entry.is)
+            && entry.is_bound_to_stranger
+            && !is_not_read
+            && before.is_some_and(|before| before == *shown)
+        {
+            entry.late_roles += 1;
+        }
         match role {
             Ok(Some(role)) => RoleState::Present(role.shown()),
             Ok(None) => RoleState::Absent,
@@ -330,8 +346,11 @@ impl Sim<'_> {
                 return Err(FaultKind::ConditionFailed);
             }
             truth.row = row;
+            truth.except_what_is_just_as_we_sent_it();
             Ok(())
         });
-        put.await.map_err(|kind| NotWritten::from(fault(kind)))
+        let put = put.await;
+        self.is_unwritten.set(put.is_err());
+        put.map_err(|kind| NotWritten::from(fault(kind)))
     }
 }

@@ -47,8 +47,8 @@ pub(super) fn name(truth: &Truth, invocations: &[Invocation]) -> u128 {
     let mut text = String::with_capacity(8_192);
     let _ = write!(
         text,
-        "{:?}{:?}{:?}{:?}{:?}{}",
-        truth.entry, truth.role, truth.cluster, truth.row, truth.will, truth.is_unclear
+        "{:?}{:?}{:?}{:?}{:?}{}{}",
+        truth.entry, truth.role, truth.cluster, truth.row, truth.will, truth.is_unclear, truth.is_taken_for_others
     );
     for invocation in invocations {
         let _ = write!(text, "{invocation:?}");

@@ -1,6 +1,6 @@
 //! Defects that an earlier version had. The exploration is run with each to show that it finds them.
 
-use super::world::{RoleIs, Truth};
+use super::world::{By, Entry, RoleIs, Truth};
 use crate::repair::perform::Work;
 use crate::repair::step::Origin;
 use crate::row::Phase;
@@ -21,10 +21,12 @@ pub(super) enum Defect {
 
 impl Defect {
     /// What the invocation would have known with the defect.
-    pub(super) fn apply(self, work: &mut Work) {
+    pub(super) fn apply(self, work: &mut Work, truth: &Truth) {
         match self {
             Self::RecreatesWhatItsOwnerDeleted => {
-                if let Phase::Created { deletion_at, at, .. } = work.repair.phase.clone() {
+                if truth.entry.is.is_none()
+                    && let Phase::Created { deletion_at, at, .. } = work.repair.phase.clone()
+                {
                     work.repair.phase = Phase::CreationSent { deletion_at, at };
                 }
             }
@@ -43,6 +45,12 @@ impl Truth {
     pub(super) fn is_created(&self) -> bool {
         let phase = self.row.as_ref().and_then(|row| row.repair()).map(|repair| &repair.phase);
         matches!(phase, Some(Phase::Created { .. }))
+    }
+
+    /// Whether an entry of ours, which its owner changed, is bound to a role that the row does not permit.
+    pub(super) fn lets_in_an_unpermitted_role(&self) -> bool {
+        let is_permitted = |entry: &Entry| self.permitted_role().is_some_and(|role| role.n == entry.bound);
+        self.entry.is.as_ref().is_some_and(|it| it.by == By::Taken && !is_permitted(it))
     }
 
     /// The role that the open row permits, as if nobody had taken its name since.

@@ -85,7 +85,7 @@ impl Invocation {
             Self::Surveyed(sighting) => begin(*sighting, who, &sim).now_or_never(),
             Self::Working(mut work, known) => {
                 if let Some(defect) = defect {
-                    defect.apply(&mut work);
+                    defect.apply(&mut work, truth);
                 }
                 go_on(*work, known, &sim).now_or_never()
             }

@@ -5,13 +5,17 @@
 //! 1. What an owner changes in the turn of a deletion, or what the look before it does not show since its answer was late.
 //! 2. An association of the rehearsal that meets another entry than the list before it, and one that meets another party's
 //!    entry if the invocation is cut before it takes it back, or if nobody can tell whose it is. A person is asked to look.
-//! 3. A rehearsed creation that meets a deletion by the owner, if the invocation is cut: it stands and is held.
-//! 4. A role that is taken between its last read and the creation: the entry stands until it is withdrawn.
+//! 3. A rehearsed creation that meets a deletion by the owner, if the invocation is cut: it stands and is held, also if a
+//!    stranger took the role.
+//! 4. A role that is taken between its last read and the creation: the entry stands until it is withdrawn. Reads of the role
+//!    after it that are all late: it is recorded, and the next run says that the record contradicts the dates. An owner's change of
+//!    it, if the row cannot be written before it is withdrawn.
 //! 5. A deletion by the owner while the row says that ours, or our creation, may have been sent and nobody was told what came
-//!    of it; an entry that another party creates and its owner deletes between two looks; and a creation of which nobody
-//!    was told in a later cluster of the name.
+//!    of it; an entry that another party creates and its owner deletes between two looks; another party's entry without
+//!    policies that is just as we had sent ours, of which nobody was told; our own, which no row names, if its owner changed it
+//!    (it counts as another party's; held, if a stranger took the role) or if it is in a later cluster of the name (held).
 
-use super::world::{By, Content, N, Truth, Will};
+use super::world::{By, Content, Entry, N, Truth, Will};
 use crate::model::Snapshot;
 use crate::row::{Before, Row, State};
 
@@ -28,7 +32,8 @@ pub(super) fn at_rest(truth: &Truth, report: &str) -> Option<&'static str> {
     let entry = truth.entry.is.as_ref();
     let is_held = report.starts_with("held") || report.starts_with("none recordContradictsDates");
     let is_of_role = |bound: N| truth.role.is.is_some_and(|role| role.n == bound);
-    if entry.is_some_and(|entry| entry.by != By::Other && entry.is_bound_to_stranger && is_of_role(entry.bound)) {
+    let lets_in = |entry: &&Entry| entry.by != By::Other && entry.is_bound_to_stranger && is_of_role(entry.bound);
+    if entry.filter(lets_in).is_some_and(|entry| !is_unknowable(truth, entry, report)) {
         return Some("a stranger is let in");
     }
     if report.starts_with("deferred") || report.starts_with("failed") {
@@ -45,12 +50,24 @@ pub(super) fn at_rest(truth: &Truth, report: &str) -> Option<&'static str> {
         (Will::Is(content), Some(entry)) if !content.has_all_of(&entry.content) => {
             Some("the entry has more than its owner wants")
         }
-        (Will::Is(_), Some(entry)) if entry.by == By::Us && !is_held && !is_open(truth) => {
+        (Will::Is(_), Some(entry))
+            if entry.by == By::Us && !truth.is_taken_for_others && !is_held && !is_open(truth) =>
+        {
             Some("our own creation is left without what its owner wants")
         }
         (Will::Is(_), _) if is_open_or_archived(truth) => None,
         (Will::Is(_), _) => Some("the entry is not as its owner wants it, and nobody is asked"),
     }
+}
+
+/// Whether nobody can tell that we created this entry, or that a stranger had taken its role before. Then it is held, or
+/// recorded until the next run finds that the record contradicts the role.
+fn is_unknowable(truth: &Truth, entry: &Entry, report: &str) -> bool {
+    let is_in_doubt = report.starts_with("held") || entry.late_roles > 0;
+    let looks_like_others =
+        entry.by == By::Taken || ((entry.is_rehearsed || truth.is_in_later_cluster()) && report.starts_with("held"));
+    let is_recorded_late = entry.late_roles > 0 && report.starts_with("none recordContradictsDates");
+    (entry.is_untold && is_in_doubt && looks_like_others) || is_recorded_late
 }
 
 fn is_open(truth: &Truth) -> bool {

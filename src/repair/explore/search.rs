@@ -1,4 +1,7 @@
-//! The search: breadth first by the number of deviations, each state once.
+//! The search: by the number of deviations, each state once.
+//!
+//! What has no deviation left is gone on from at once, so that only the states before the last deviation are kept whole.
+//! Of all others a few dozen bytes stay: how each was reached, to print its history, and where it leads.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -6,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::calls::{Kind, Made};
 use super::defects::Defect;
 use super::invocation::{Invocation, Stepped};
-use super::world::{ACTS, Deviation, Truth, What};
+use super::world::{ACTS, Act, Deviation, Truth, What};
 use super::{canon, judge};
 
 const NAMES: [&str; 2] = ["A", "B"];
@@ -20,13 +23,25 @@ pub(super) struct Depth {
 
 /// A state that was reached: how, and where it leads without deviations.
 struct Node {
-    parent: usize,
-    /// What led here: who stepped, and with which script.
-    how: String,
-    next: Option<usize>,
-    /// What the last run reported, in a state in which nobody works.
-    at_rest: Option<(u128, Option<&'static str>)>,
+    parent: u32,
+    /// Where it leads without deviations: to itself while that is not known.
+    next: u32,
+    /// The fewest deviations that lead here.
+    level: u8,
+    how: How,
     problem: Option<&'static str>,
+}
+
+/// What led to a state.
+enum How {
+    /// The search begins here.
+    Start,
+    /// Others acted between two steps.
+    Act(Act),
+    /// The next run began.
+    NextRun,
+    /// Who took which step, and the deviations in it, each with the call that it was at.
+    Step(&'static str, &'static str, Box<[(Deviation, &'static str)]>),
 }
 
 #[derive(Clone)]
@@ -47,8 +62,10 @@ pub(super) struct Found {
 struct Search {
     depth: Depth,
     defect: Option<Defect>,
-    known: HashMap<u128, usize>,
+    known: HashMap<u128, u32>,
     nodes: Vec<Node>,
+    /// States in which nobody works: the world's name, and what is wrong with it.
+    at_rest: HashMap<usize, (u128, Option<&'static str>)>,
     /// States to go on from, by how many deviations led to them.
     due: Vec<VecDeque<(usize, State)>>,
     transitions: usize,
@@ -59,11 +76,15 @@ pub(super) fn search(depth: Depth, defect: Option<Defect>) -> Found {
     let began = Instant::now();
     let start = State { truth: Truth::new(), invocations: vec![Invocation::Idle; depth.invocations] };
     let due = vec![VecDeque::new(); depth.deviations + 1];
-    let mut search = Search { depth, defect, known: HashMap::new(), nodes: Vec::new(), due, transitions: 0 };
-    search.reach(0, String::new(), start, 0);
+    let (known, at_rest) = (HashMap::new(), HashMap::new());
+    let mut search = Search { depth, defect, known, nodes: Vec::new(), at_rest, due, transitions: 0 };
+    search.reach(0, How::Start, start, 0);
     for level in 0..=depth.deviations {
         while let Some((at, state)) = search.due[level].pop_front() {
-            search.expand(at, &state, level);
+            search.go_on(at, &state, level);
+            while let Some((at, state)) = search.due[depth.deviations].pop_front() {
+                search.go_on(at, &state, depth.deviations);
+            }
         }
     }
     search.where_paths_end();
@@ -77,24 +98,38 @@ pub(super) fn search(depth: Depth, defect: Option<Defect>) -> Found {
 
 impl Search {
     /// Takes in a state; gives its place.
-    fn reach(&mut self, parent: usize, how: String, state: State, level: usize) -> usize {
+    fn reach(&mut self, parent: usize, how: How, state: State, level: usize) -> usize {
         self.transitions += 1;
+        let (from, fewest) = (number(parent), u8::try_from(level).expect("few deviations"));
         let name = canon::name(&state.truth, &state.invocations);
-        if let Some(at) = self.known.get(&name) {
-            return *at;
+        if let Some(at) = self.known.get(&name).copied() {
+            let at = at as usize;
+            // A script of several deviations may have come here before fewer did: those leave more for what follows.
+            let node = &mut self.nodes[at];
+            if fewest < node.level {
+                (node.parent, node.how, node.level) = (from, how, fewest);
+                self.due[level].push_back((at, state));
+            }
+            return at;
         }
         let at = self.nodes.len();
-        self.known.insert(name, at);
-        let at_rest = match &state.invocations[0] {
-            Invocation::Ended(report) if state.invocations.iter().all(Invocation::is_over) => {
-                Some((canon::name_of_world(&state.truth), judge::at_rest(&state.truth, report)))
-            }
-            _ => None,
-        };
+        self.known.insert(name, number(at));
+        if let Invocation::Ended(report) = &state.invocations[0]
+            && state.invocations.iter().all(Invocation::is_over)
+        {
+            self.at_rest.insert(at, (canon::name_of_world(&state.truth), judge::at_rest(&state.truth, report)));
+        }
         let problem = judge::at_any_time(&state.truth);
-        self.nodes.push(Node { parent, how, next: None, at_rest, problem });
+        self.nodes.push(Node { parent: from, next: number(at), level: fewest, how, problem });
         self.due[level].push_back((at, state));
         at
+    }
+
+    /// Goes on from a state, unless it was reached with fewer deviations meanwhile: then from there.
+    fn go_on(&mut self, at: usize, state: &State, level: usize) {
+        if usize::from(self.nodes[at].level) == level {
+            self.expand(at, state, level);
+        }
     }
 
     fn expand(&mut self, at: usize, state: &State, level: usize) {
@@ -104,7 +139,7 @@ impl Search {
             for act in ACTS {
                 let mut next = state.clone();
                 if next.truth.act(act) {
-                    self.reach(at, format!("{act:?}"), next, level + 1);
+                    self.reach(at, How::Act(act), next, level + 1);
                 }
             }
         }
@@ -117,10 +152,10 @@ impl Search {
             let (truth, invocation) = Invocation::next_run(truth);
             let mut again = State { truth, invocations: invocations.clone() };
             again.invocations[0] = invocation;
-            let place = self.reach(at, "next run".to_owned(), again, level);
+            let place = self.reach(at, How::NextRun, again, level);
             next = next.or(Some(place));
         }
-        self.nodes[at].next = next;
+        self.nodes[at].next = number(next.unwrap_or(at));
     }
 
     /// Takes a step with this script, and with every longer one that the depth allows; the place that the script leads to.
@@ -141,8 +176,9 @@ impl Search {
             invocation.step(&state.truth, NAMES[who], script, Some(&other), defect);
         let mut invocations = others.into_inner();
         invocations[who] = next;
-        let said: Vec<String> = script.iter().map(|it| say(*it, &made)).collect();
-        let how = format!("{} {} {}", NAMES[who], invocation.name(), said.join(", ")).trim_end().to_owned();
+        let call = |it: &Deviation| made.get(it.at).map_or("?", |made| made.0);
+        let deviations_of_it = script.iter().map(|it| (*it, call(it))).collect();
+        let how = How::Step(NAMES[who], invocation.name(), deviations_of_it);
         let place = self.reach(at, how, State { truth, invocations }, level);
         if level < self.depth.deviations {
             for deviation in deviations(script, &made, state.invocations.len() > 1) {
@@ -164,7 +200,7 @@ impl Search {
                 if let Some(end) = ends[at] {
                     break end;
                 }
-                let Some(next) = self.nodes[at].next else { break None };
+                let next = self.nodes[at].next as usize;
                 if let Some(start) = path.iter().position(|seen| *seen == next) {
                     break self.of_circle(&path[start..]);
                 }
@@ -180,40 +216,57 @@ impl Search {
     }
 
     fn of_circle(&self, circle: &[usize]) -> Option<&'static str> {
-        let mut rests = circle.iter().filter_map(|at| self.nodes[*at].at_rest);
+        let mut rests = circle.iter().filter_map(|at| self.at_rest.get(at));
         let Some((first, problem)) = rests.next() else { return Some("it never comes to an end") };
         if rests.any(|(world, _)| world != first) {
             return Some("it never comes to rest");
         }
-        problem
+        *problem
     }
 
     fn problems(&self) -> Vec<(&'static str, Vec<String>)> {
-        let mut problems: Vec<(&'static str, Vec<String>)> = Vec::new();
+        let mut shortest: Vec<(&'static str, usize)> = Vec::new();
         for (at, node) in self.nodes.iter().enumerate() {
             let Some(problem) = node.problem else { continue };
-            if problems.iter().any(|(there, _)| *there == problem) {
-                continue;
+            match shortest.iter_mut().find(|(there, _)| *there == problem) {
+                Some((_, least)) if node.level < self.nodes[*least].level => *least = at,
+                Some(_) => {}
+                None => shortest.push((problem, at)),
             }
-            problems.push((problem, self.history(at)));
         }
-        problems
+        shortest.into_iter().map(|(problem, at)| (problem, self.history(at))).collect()
     }
 
     fn history(&self, mut at: usize) -> Vec<String> {
         let mut history = Vec::new();
         while at != 0 {
-            history.push(self.nodes[at].how.clone());
-            at = self.nodes[at].parent;
+            history.push(self.nodes[at].how.to_string());
+            at = self.nodes[at].parent as usize;
         }
         history.reverse();
         history
     }
 }
 
-fn say(deviation: Deviation, made: &[Made]) -> String {
-    let call = made.get(deviation.at).map_or("?", |made| made.0);
-    format!("[{:?} at call {}, {call}]", deviation.what, deviation.at + 1)
+fn number(at: usize) -> u32 {
+    u32::try_from(at).expect("fewer than four thousand million states")
+}
+
+impl std::fmt::Display for How {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Start => f.write_str("start"),
+            Self::Act(act) => write!(f, "{act:?}"),
+            Self::NextRun => f.write_str("next run"),
+            Self::Step(who, step, deviations) => {
+                write!(f, "{who} {step}")?;
+                for (deviation, call) in deviations {
+                    write!(f, " [{:?} at call {}, {call}]", deviation.what, deviation.at + 1)?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// What can still deviate after this script: every later call, and what others do before it.

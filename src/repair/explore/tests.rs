@@ -73,9 +73,7 @@ fn comes_to_rest(mut truth: Truth) -> bool {
 fn from_every_row_and_world_a_path_without_deviations_comes_to_rest() {
     let whole = Content::of(&["viewers"], &["A", "B"]);
     let bare = Content::of(&["viewers"], &[]);
-    let entry = |n, by, content: &Content| {
-        Some(Entry { n: N(n), bound: N(1), is_bound_to_stranger: false, by, content: content.clone() })
-    };
+    let entry = |n, by, content: &Content| Some(Entry::new(N(n), N(1), by, content.clone()));
     let entries = [
         None,
         entry(1, By::Owner, &whole),

@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::super::fixture;
 use crate::model::{Cluster, Role};
-use crate::row::{Phase, Row};
+use crate::row::{Phase, Row, State};
 use crate::sighting::Examined;
 
 /// Late reads show what was before the last change for so long.
@@ -21,6 +21,8 @@ pub(super) struct N(pub(super) u32);
 pub(super) enum By {
     Owner,
     Us,
+    /// We did, and its owner changed it since: it is theirs.
+    Taken,
     Other,
 }
 
@@ -38,6 +40,12 @@ pub(super) struct Entry {
     pub(super) bound: N,
     pub(super) is_bound_to_stranger: bool,
     pub(super) by: By,
+    /// Nobody was told that we created it: no row names it.
+    pub(super) is_untold: bool,
+    /// A rehearsal created it.
+    pub(super) is_rehearsed: bool,
+    /// How many late reads did not show that a stranger had taken the role that it is bound to.
+    pub(super) late_roles: u32,
     pub(super) content: Content,
 }
 
@@ -96,6 +104,8 @@ pub(super) struct Truth {
     pub(super) will: Will,
     /// A deletion or creation of ours was sent, and nobody knows what came of it.
     pub(super) is_unclear: bool,
+    /// An owner changed our creation, and no row named it: it counts as another party's.
+    pub(super) is_taken_for_others: bool,
     pub(super) now: OffsetDateTime,
     pub(super) next: u32,
 }
@@ -171,6 +181,19 @@ impl Content {
 }
 
 impl Entry {
+    pub(super) fn new(n: N, bound: N, by: By, content: Content) -> Self {
+        Self {
+            n,
+            bound,
+            is_bound_to_stranger: false,
+            by,
+            is_untold: false,
+            is_rehearsed: false,
+            late_roles: 0,
+            content,
+        }
+    }
+
     /// As EKS describes and lists it.
     pub(super) fn shown(&self) -> Examined {
         let groups: Vec<&str> = self.content.groups.iter().copied().collect();
@@ -194,8 +217,7 @@ pub(super) fn shown_cluster(n: N) -> Cluster {
 impl Truth {
     /// A stale entry: its role was deleted and created again.
     pub(super) fn new() -> Self {
-        let entry =
-            Entry { n: N(2), bound: N(1), is_bound_to_stranger: false, by: By::Owner, content: Content::at_first() };
+        let entry = Entry::new(N(2), N(1), By::Owner, Content::at_first());
         Self {
             entry: Changing::new(Some(entry)),
             role: Changing::new(Some(RoleIs { n: N(3), is_stranger: false })),
@@ -203,6 +225,7 @@ impl Truth {
             row: None,
             will: Will::Is(Content::at_first()),
             is_unclear: false,
+            is_taken_for_others: false,
             now: fixture::now(),
             next: 4,
         }
@@ -244,13 +267,20 @@ impl Truth {
 
     /// Whether the row is about an earlier cluster of the name.
     pub(super) fn is_in_later_cluster(&self) -> bool {
-        let repair = self.row.as_ref().and_then(|row| row.repair());
-        repair.is_some_and(|repair| repair.cluster_created_at != fixture::born(self.cluster.is.0))
+        let born = match self.row.as_ref().map(|row| &row.state) {
+            Some(State::Repairing(repair)) => repair.cluster_created_at,
+            Some(State::Archived(archived)) => archived.cluster_created_at,
+            Some(State::Recorded(_)) | None => return false,
+        };
+        born != fixture::born(self.cluster.is.0)
     }
 
     /// A change took effect, and nobody was told.
     pub(super) fn left_untold(&mut self, is_creation: bool) {
         self.is_unclear |= self.is_marked();
+        if is_creation {
+            self.nobody_was_told();
+        }
         // In a later cluster nobody can tell an entry like the row from its owner's.
         if is_creation && self.is_in_later_cluster() {
             self.will = Will::Excepted;
@@ -261,7 +291,33 @@ impl Truth {
     /// of it, nor that the owner deleted the entry.
     pub(super) fn leave(&mut self) {
         self.is_unclear = self.is_marked();
+        self.nobody_was_told();
         if self.is_unclear && self.will == Will::Gone {
+            self.will = Will::Excepted;
+        }
+    }
+
+    /// What we created stands, and the row of the repair does not name it.
+    fn nobody_was_told(&mut self) {
+        let (Some(repair), Some(entry)) = (self.row.as_ref().and_then(|row| row.repair()), &mut self.entry.is) else {
+            return;
+        };
+        let arn = fixture::arn(entry.n.0);
+        let is_created = matches!(&repair.phase, Phase::Created { arn: created, .. } if *created == arn);
+        if matches!(entry.by, By::Us | By::Taken) && !is_created && repair.target.arn() != arn {
+            entry.is_untold = true;
+            self.is_taken_for_others |= entry.by == By::Taken;
+        }
+    }
+
+    /// Another party's entry stands, just as we had sent ours, of which nobody was told: nobody can tell them apart.
+    pub(super) fn except_what_is_just_as_we_sent_it(&mut self) {
+        let (Some(repair), Some(entry)) = (self.row.as_ref().and_then(|row| row.repair()), &self.entry.is) else {
+            return;
+        };
+        let arn = fixture::arn(entry.n.0);
+        let is_created = matches!(&repair.phase, Phase::Created { arn: created, .. } if *created == arn);
+        if is_created && entry.by == By::Other && entry.content.policies.is_empty() {
             self.will = Will::Excepted;
         }
     }
@@ -280,7 +336,12 @@ impl Truth {
     pub(super) fn create(&mut self, by: By, content: Content) -> Option<N> {
         let role = self.role.is?;
         let n = self.number();
-        self.set_entry(Some(Entry { n, bound: role.n, is_bound_to_stranger: role.is_stranger, by, content }));
+        let is_opened = self.row.as_ref().and_then(|row| row.repair()).is_some_and(|it| it.phase == Phase::Opened);
+        self.set_entry(Some(Entry {
+            is_bound_to_stranger: role.is_stranger,
+            is_rehearsed: by == By::Us && is_opened,
+            ..Entry::new(n, role.n, by, content)
+        }));
         Some(n)
     }
 
@@ -288,7 +349,10 @@ impl Truth {
         self.change(&change);
         // Whoever changes an entry makes it theirs.
         match &mut self.entry.is {
-            Some(entry) if entry.by == By::Us => entry.by = By::Owner,
+            Some(entry) if entry.by == By::Us => {
+                entry.by = By::Taken;
+                self.is_taken_for_others |= entry.is_untold;
+            }
             Some(_) => {}
             None => return,
         }

@@ -64,8 +64,17 @@ impl Case<'_> {
             Step::Rehearse => rule(self.stands_as_the_target(), "a rehearsal needs the entry of the row")?,
             Step::Record => self.may_record(rules)?,
             Step::Withdraw(arn) => self.may_withdraw(arn, rules)?,
+            Step::Adopt(arn) => {
+                let is_sent = matches!(self.repair.phase, Phase::CreationSent { .. });
+                let stands = self.world.entry.as_ref().is_some_and(|entry| entry.entry.arn == *arn);
+                rule(
+                    is_sent && stands && self.stands_as_ours(rules),
+                    "only what was sent and stands is taken for ours",
+                )?;
+                rule(self.role_is(PERMITTED), "an entry is taken for ours with the permitted role only")?;
+            }
             Step::Associate(policies) => {
-                let is_ours = self.stands_as_ours(rules);
+                let is_ours = self.stands_as_known(rules);
                 rule(is_ours && self.role_is(PERMITTED), "policies are for our creation and the permitted role")?;
                 let is_of_row = policies.iter().all(|policy| self.repair.wanted.access_policies.contains(policy));
                 rule(!policies.is_empty() && is_of_row, "only the policies of the row are associated")?;
@@ -122,9 +131,13 @@ impl Case<'_> {
     fn may_withdraw(&self, arn: &str, rules: &Rules<'_>) -> Rule {
         let stands = self.world.entry.as_ref().is_some_and(|entry| entry.entry.arn == arn);
         rule(stands, "only what stands is withdrawn")?;
-        rule(arn != self.repair.target.arn(), "the entry to delete is not withdrawn")?;
+        let is_target = arn == self.repair.target.arn();
+        rule(!is_target || self.repair.is_of_ours(), "the entry to delete is not withdrawn if it is the owner's")?;
         let is_rehearsed = matches!(&self.attempt.rehearsal, Rehearsal::Made(made) if made == arn);
-        rule(is_rehearsed || self.stands_as_ours(rules), "only our own creation is withdrawn")
+        rule(is_rehearsed || is_target || self.stands_as_ours(rules), "only our own creation is withdrawn")?;
+        let is_same = self.world.cluster.as_ref().is_some_and(|there| there.created_at == cluster(0).created_at);
+        let is_known = is_rehearsed || is_target || self.stands_as_known(rules);
+        rule(is_same || is_known, "in a later cluster only what EKS told us is withdrawn")
     }
 
     /// A row is only deleted if nothing is lost with it.
@@ -156,10 +169,16 @@ impl Case<'_> {
         match &self.repair.phase {
             Phase::Created { arn, .. } => entry.entry.arn == *arn,
             Phase::CreationSent { .. } => {
-                !self.stands_as_the_target() && entry.snapshot().is_recreation_of(&self.repair.wanted, rules.principal)
+                let is_like = entry.snapshot().is_recreation_of(&self.repair.wanted, rules.principal);
+                !self.stands_as_the_target() && is_like && entry.policies.is_empty()
             }
             Phase::Opened | Phase::DeletionSent { .. } => false,
         }
+    }
+
+    /// Whether the row has the ARN of what stands as that of our creation.
+    fn stands_as_known(&self, rules: &Rules<'_>) -> bool {
+        matches!(self.repair.phase, Phase::Created { .. }) && self.stands_as_ours(rules)
     }
 
     fn is_same_cluster(&self) -> bool {

@@ -61,6 +61,7 @@ fn words(step: &Step, repair: &Repair) -> String {
         Step::Delete => "delete".to_owned(),
         Step::Create => "create".to_owned(),
         Step::Withdraw(_) => "withdraw it".to_owned(),
+        Step::Adopt(_) => "write down that it is ours".to_owned(),
         Step::Associate(_) => "associate".to_owned(),
         Step::TakeBack => "take associations back".to_owned(),
         Step::NoteAbsentRole => "write down since when".to_owned(),

@@ -170,3 +170,70 @@ fn as_text(explanation: &Explanation, with_all_commands: bool) -> String {
 fn is_broken(verdict: &verdict::Verdict) -> bool {
     matches!(verdict, verdict::Verdict::Stale(_) | verdict::Verdict::Orphaned)
 }
+
+#[cfg(test)]
+mod tests {
+    use access_entry_guard::explain::{Facts, Gap, Listed};
+    use access_entry_guard::model::{AuthenticationMode, Cluster, ClusterAccess, Region};
+
+    use super::*;
+
+    /// A role without an entry; the role's name and what to do come from a stranger.
+    fn without_entry() -> Explanation {
+        let at = ClusterRef { region: Region("eu-west-1".to_owned()), name: "prod".to_owned() };
+        let cluster = Cluster {
+            at: at.clone(),
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            is_workable: true,
+            role_arn: String::new(),
+            node_role_arn: None,
+            tags: std::collections::BTreeMap::new(),
+        };
+        let mode = Some(AuthenticationMode::Api);
+        let facts = Facts {
+            at,
+            cluster: Ok((cluster, ClusterAccess { status: "ACTIVE".to_owned(), mode })),
+            listed: Ok(Listed::Principals(Vec::new())),
+            name: "node\u{1b}[31m".to_owned(),
+            principal: None,
+            role: RoleState::Absent,
+            role_read_at: OffsetDateTime::UNIX_EPOCH,
+            entry: Ok(None),
+            policies: Ok(Vec::new()),
+            near: Vec::new(),
+            successors: Ok(Vec::new()),
+        };
+        let cause = |kind| {
+            let (verdict, next) = match kind {
+                Kind::NoEntry => (Verdict::Yes, Some("create \u{202e}it".to_owned())),
+                Kind::AwsAuthOnly => (Verdict::Unknown(Gap::OutsideAws), Some("look".to_owned())),
+                _ => (Verdict::No, None),
+            };
+            Cause { kind, verdict, detail: "said\u{1b}".to_owned(), next }
+        };
+        Explanation { facts, causes: Kind::ALL.into_iter().map(cause).collect(), entry: None }
+    }
+
+    #[test]
+    fn the_json_has_every_cause_in_order_and_no_entry_where_there_is_none() {
+        let json = to_json(&without_entry());
+        assert_eq!((&json["version"], &json["cause"]), (&json!("1"), &json!("noEntry")));
+        let causes = json["causes"].as_array().expect("a list");
+        let labels: Vec<&str> = causes.iter().filter_map(|cause| cause["cause"].as_str()).collect();
+        assert_eq!(labels, Kind::ALL.map(Kind::label));
+        assert_eq!(
+            causes[2],
+            json!({"cause": "noEntry", "verdict": "yes", "detail": "said\u{1b}", "next": "create \u{202e}it"})
+        );
+        assert_eq!((&causes[0]["verdict"], &causes[0]["next"]), (&json!("no"), &Value::Null));
+        assert_eq!(causes[11]["verdict"], "unknown");
+        assert_eq!((&json["entry"], &json["role"]["state"]), (&Value::Null, &json!("absent")));
+    }
+
+    #[test]
+    fn nothing_foreign_moves_a_cursor() {
+        let text = as_text(&without_entry(), true);
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
+        assert!(text.contains("What to do:\n  noEntry: create \\u{202e}it\n  awsAuthOnly (unknown): look"), "{text}");
+    }
+}

@@ -187,7 +187,7 @@ live-bench: ## What invocations of the deployed function took, out of its log, b
 	@$(PYTHON) tests/tools/live_bench.py --function '$(FUNCTION)' --function-region '$(FUNCTION_REGION)' \
 	  --days $(or $(DAYS),7) --bench $(TARGET)/bench/bench.json
 
-# Proof in an account of your own: see "Prove it in your account" in README.md.
+# Proof in an account of your own: see tests/live/README.md.
 LIVE_PYTHON = $(VENV)/bin/python
 live-test: $(VENV_READY) ## Prove it in a sandbox account: CLUSTER=name REGION=its Region [SANDBOX=account ID] [INVOKE=1] [APPROVE=1] [NODE=1]
 	@PYTHONDONTWRITEBYTECODE=1 $(LIVE_PYTHON) tests/live/live_test.py --cluster '$(CLUSTER)' --region '$(REGION)' \

@@ -4,54 +4,61 @@
 //! the work ends, what was not read is left out. An invocation that changes nothing has no work that anybody waits for, so
 //! it may wait a little for this.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::future::{Either, join, maybe_done, select};
-use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::channel::mpsc;
+use futures::future::{Either, select};
+use futures::stream::{Stream, StreamExt as _};
 
 use crate::app::Run;
 use crate::case::{Case, Purpose};
 use crate::impact::{UserKind, Users};
 use crate::limits::LONGEST_FOR_IMPACT;
-use crate::model::{ClusterRef, EntryType};
+use crate::model::ClusterRef;
 use crate::outcome::Outcome;
 use crate::repair::attend;
 
-/// The users of roles in some clusters, as far as they were read.
-#[derive(Default)]
-struct Affected(BTreeMap<ClusterRef, (BTreeSet<EntryType>, Mutex<Users>)>);
+/// A cluster whose users of roles are to be read, those of `first` before the others.
+struct Due {
+    at: ClusterRef,
+    first: Option<UserKind>,
+    users: Arc<Mutex<Users>>,
+}
 
-/// Works on all cases, and shows of each what stands still with it, as far as that is known when the work ends.
-pub(crate) async fn attend_and_show(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<Case> {
-    let at_first = Affected::of(cases.iter().filter(|case| is_due(case, run)));
-    let mut read = pin!(maybe_done(at_first.read(run)));
-    let work = pin!(Box::pin(attend(run, cases, purpose)));
-    let mut cases = match select(work, read.as_mut()).await {
+/// The users of roles in the clusters that were asked about, as far as they were read.
+struct Affected<'a> {
+    run: &'a Run<'a>,
+    asked: mpsc::UnboundedSender<Due>,
+    clusters: Mutex<BTreeMap<ClusterRef, Arc<Mutex<Users>>>>,
+}
+
+/// Works on all cases as they come, and shows of each what stands still with it, as far as that is known when the work ends.
+pub(crate) async fn attend_and_show(run: &Run<'_>, cases: impl Stream<Item = Case>, purpose: &Purpose) -> Vec<Case> {
+    let (asked, due) = mpsc::unbounded();
+    let affected = Affected { run, asked, clusters: Mutex::default() };
+    let mut reads = pin!(due.for_each_concurrent(None, |due: Due| async move {
+        let first: Vec<UserKind> = due.first.into_iter().collect();
+        run.eks_aside(&due.at.region).read_users(&due.at.name, &first, &due.users).await;
+    }));
+    let work = pin!(Box::pin(attend(run, cases.inspect(|case| affected.ask_about(case)), purpose)));
+    let mut cases = match select(work, reads.as_mut()).await {
         Either::Left((cases, _)) => cases,
         Either::Right(((), work)) => work.await,
     };
-    let unseen = |case: &&Case| is_due(case, run) && !at_first.0.contains_key(&case.sighting.at);
-    let later = Affected::of(cases.iter().filter(unseen));
     if cases.iter().all(|case| changes_nothing(&case.outcome)) {
-        let time = run.until(run.deadline).min(LONGEST_FOR_IMPACT);
-        // What was not read until then is left out.
-        let _ = tokio::time::timeout(time, join(read.as_mut(), later.read(run))).await;
-    }
-    for case in cases.iter_mut().filter(|case| is_due(case, run)) {
-        let read = at_first.0.get(&case.sighting.at).or_else(|| later.0.get(&case.sighting.at));
-        if let Some((_, users)) = read {
-            let users = users.lock().unwrap_or_else(PoisonError::into_inner);
-            case.show_impact(&users, run.now());
+        for case in &cases {
+            affected.ask_about(case);
         }
+        affected.asked.close_channel();
+        // What was not read until then is left out.
+        let _ = tokio::time::timeout(run.until(run.deadline).min(LONGEST_FOR_IMPACT), reads).await;
+    }
+    for case in &mut cases {
+        affected.show(case);
     }
     cases
-}
-
-/// Whether what stands still with an entry is to be read. A sweep lists archived entries without a call more.
-fn is_due(case: &Case, run: &Run<'_>) -> bool {
-    case.has_impact() && case.sighting.cluster.is_some() && !(run.is_sweep && case.sighting.is_archived())
 }
 
 /// Whether nothing was changed, and nothing waits for a change.
@@ -70,23 +77,34 @@ fn changes_nothing(outcome: &Outcome) -> bool {
     }
 }
 
-impl Affected {
-    fn of<'a>(cases: impl Iterator<Item = &'a Case>) -> Self {
-        let mut affected = Self::default();
-        for case in cases {
-            let (kinds, _) = affected.0.entry(case.sighting.at.clone()).or_default();
-            kinds.extend(case.sighting.snapshot().map(|snapshot| snapshot.kind));
-        }
-        affected
+impl Affected<'_> {
+    /// Whether what stands still with an entry is to be shown. A sweep lists archived entries without a call more.
+    fn is_due(&self, case: &Case) -> bool {
+        let sighting = &case.sighting;
+        case.has_impact() && sighting.cluster.is_some() && !(self.run.is_sweep && sighting.is_archived())
     }
 
-    /// Reads them all, for as long as it is waited for.
-    async fn read(&self, run: &Run<'_>) {
-        let reads = FuturesUnordered::new();
-        for (at, (kinds, users)) in &self.0 {
-            let first: Vec<UserKind> = kinds.iter().filter_map(UserKind::entering_by).collect();
-            reads.push(async move { run.eks_aside(&at.region).read_users(&at.name, &first, users).await });
+    /// Has the case's cluster read, once.
+    fn ask_about(&self, case: &Case) {
+        let sighting = &case.sighting;
+        if !self.is_due(case) {
+            return;
         }
-        reads.collect::<()>().await;
+        let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        if clusters.contains_key(&sighting.at) {
+            return;
+        }
+        let users = Arc::clone(clusters.entry(sighting.at.clone()).or_default());
+        let first = sighting.snapshot().and_then(|snapshot| UserKind::entering_by(&snapshot.kind));
+        // Nobody listens any more: what is not read is left out.
+        let _ = self.asked.unbounded_send(Due { at: sighting.at.clone(), first, users });
+    }
+
+    fn show(&self, case: &mut Case) {
+        if self.is_due(case) {
+            let clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+            let users = clusters.get(&case.sighting.at).cloned().unwrap_or_default();
+            case.show_impact(&users.lock().unwrap_or_else(PoisonError::into_inner), self.run.now());
+        }
     }
 }

@@ -17,7 +17,7 @@ pub struct BlindSpot {
 }
 
 impl BlindSpot {
-    /// All labels, in the order of the README's table.
+    /// All labels, in the order of the reference's table.
     pub const LABELS: [&'static str; 7] =
         ["accessDenied", "deniedByOrganization", "throttled", "timedOut", "serverError", "unresolvable", "refused"];
 

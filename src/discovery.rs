@@ -1,6 +1,9 @@
 //! Where is an access entry for these roles, and what is known about it? Looks at all Regions and clusters side by
 //! side; decides nothing about what it finds.
 //!
+//! What was seen of an entry is handed over at once, whatever the rest of the look is waiting for: a Region that does not
+//! answer delays nothing elsewhere.
+//!
 //! What could not be seen becomes a [`BlindSpot`], never "absent". A cluster without access entries (its
 //! authentication mode is `CONFIG_MAP`, or it is being created or deleted) is neither: there is nothing to see.
 //! Unfinished repairs are sightings too, with or without an entry: the ledger may be all that is left of one.
@@ -12,6 +15,7 @@ mod roles;
 
 use std::collections::BTreeSet;
 
+use futures::channel::mpsc::UnboundedSender;
 use time::OffsetDateTime;
 
 use crate::app::Run;
@@ -86,7 +90,15 @@ impl Subject {
     }
 }
 
-/// What a look at the clusters gave.
+/// Where what was found goes: to whoever judges it and works on it, beside the look.
+pub type Sightings = UnboundedSender<Sighting>;
+
+/// Hands a sighting over. Nobody takes it if the invocation is ending.
+fn hand_over(sightings: &Sightings, sighting: Sighting) {
+    let _ = sightings.unbounded_send(sighting);
+}
+
+/// What a look at the clusters gave, besides the sightings.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Survey {
     /// How many Regions were asked.
@@ -95,8 +107,8 @@ pub struct Survey {
     pub clusters: usize,
     /// How many clusters `CLUSTER_PATTERNS` kept from being read.
     pub clusters_excluded: usize,
-    /// What was found in them.
-    pub sightings: Vec<Sighting>,
+    /// How many sightings were handed over.
+    pub found: usize,
     /// How many entries a sweep found to be bound to their recorded roles, without another look.
     pub known_fresh: usize,
     /// The clusters in which such entries are.
@@ -116,6 +128,18 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// Adds what was seen elsewhere.
+    fn take_in(&mut self, other: Self) {
+        self.clusters += other.clusters;
+        self.clusters_excluded += other.clusters_excluded;
+        self.found += other.found;
+        self.known_fresh += other.known_fresh;
+        self.known_fresh_in.extend(other.known_fresh_in);
+        self.blind_spots.extend(other.blind_spots);
+        self.clusters_seen += other.clusters_seen;
+        self.not_reached += other.not_reached;
+    }
+
     fn is_blind_to(&self, cluster: &ClusterRef) -> bool {
         self.blind_spots
             .iter()

@@ -1,6 +1,8 @@
 //! The table of contents: classify, survey, judge, repair, conclude. Every trigger takes the same path; what differs is
 //! which roles are looked for, and what may be done.
 
+use futures::channel::mpsc;
+use futures::future::join;
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -49,8 +51,11 @@ pub async fn handle(app: &App, payload: &Value, call: Call) -> Result<Value, Err
         }
         Next::Work(task) => *task,
     };
-    let survey = Box::pin(task.survey(&run)).await?;
-    let cases = task.judge(&run, &survey).await;
-    let cases = Box::pin(attend_and_show(&run, cases, &task.purpose)).await;
+    // What is found is judged and worked on while the look at other Regions goes on.
+    let (sightings, found) = mpsc::unbounded();
+    let survey = Box::pin(task.survey(&run, sightings));
+    let cases = Box::pin(attend_and_show(&run, task.judge(&run, found), &task.purpose));
+    let (survey, cases) = join(survey, cases).await;
+    let survey = survey?;
     Box::pin(conclude(&run, task, survey, cases, started)).await
 }

@@ -5,6 +5,8 @@
 //! is that the role's `CreateDate` is later than the entry's `createdAt`; the only cure is to delete the entry and to
 //! create it again, with everything its owner had set.
 //!
+//! What whoever deploys and operates it has to know is in [`docs`].
+//!
 //! # The path of an event
 //!
 //! ```text
@@ -44,6 +46,9 @@
 //! 10. One request's failure never stops the other clusters or Regions (`a_region_that_an_organization_denies_is_a_blind_spot_and_stops_nothing`
 //!     and its neighbours in `faults.rs`).
 //! 11. The times nest as [`limits`] has them, checked at compile time.
+
+#[cfg(doc)]
+pub mod docs;
 
 pub mod fault;
 pub mod limits;

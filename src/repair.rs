@@ -1,7 +1,9 @@
 //! From verdicts to outcomes: which entries are changed in this invocation, in which order, and when none is.
 //!
-//! The first repair runs alone to its end. After one has succeeded the others run side by side, as many as the Regions'
-//! requests allow. A refusal for good after a deletion trips the breaker: nothing else is deleted, in this invocation or a
+//! All repairs are prepared side by side, as many as the Regions' requests allow, each as soon as its own entry was read. The
+//! first one that is ready deletes its entry alone, and runs to its end; once one has succeeded, the others delete side by side.
+//! So whoever hangs before its deletion delays nobody. A repair that is past it does, for two minutes at most, since until it has
+//! ended nobody knows whether creations succeed. A refusal for good after a deletion trips the breaker: nothing else is deleted, in this invocation or a
 //! later one, until that entry is back, so at most one is ever caught.
 //!
 //! # How one entry is repaired
@@ -54,6 +56,7 @@ mod calls;
 mod compare;
 mod converge;
 mod decide;
+mod gate;
 mod open;
 mod perform;
 mod reconciler;
@@ -67,7 +70,10 @@ mod explore;
 #[cfg(test)]
 mod fixture;
 
-use futures::stream::{self, StreamExt as _};
+use std::pin::pin;
+
+use futures::stream::{self, Stream, StreamExt as _};
+use tokio::sync::Semaphore;
 
 use crate::app::Run;
 use crate::case::{Case, Purpose};
@@ -81,63 +87,57 @@ use reconciler::Reconciler;
 /// How often an entry is looked at again when it changes under our hands.
 const LOOKS: u32 = 3;
 
-/// Entries changed side by side.
-const AT_ONCE: usize = 8;
+/// Records written side by side.
+const RECORDS_AT_ONCE: usize = 8;
 
-/// Works on all cases; each ends with its outcome.
-pub async fn attend(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<Case> {
+/// Works on all cases as they come; each ends with its outcome.
+pub async fn attend(run: &Run<'_>, cases: impl Stream<Item = Case>, purpose: &Purpose) -> Vec<Case> {
     if *purpose == Purpose::Check {
         let look = |mut case: Case| {
             case.outcome = looked_at(&case.verdict);
             case
         };
-        return cases.into_iter().map(look).collect();
+        return cases.map(look).collect().await;
     }
     let mut done = Box::pin(work(run, cases, purpose)).await;
     done.iter_mut().for_each(Case::name_who_waits);
     done
 }
 
-async fn work(run: &Run<'_>, cases: Vec<Case>, purpose: &Purpose) -> Vec<Case> {
-    let (ignored, cases): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.ignore_tag().is_some());
-    let (mut done, due): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| is_settled(case, purpose));
-    done = stream::iter(done).map(|case| record_fresh(run, case)).buffer_unordered(AT_ONCE).collect().await;
-    done.extend(
-        stream::iter(ignored).map(|case| ignore(run, case)).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await,
-    );
-    if due.is_empty() && !run.is_sweep {
-        return done;
-    }
-    let reconciler = Reconciler::new(run, purpose);
-    let breaker = match run.breaker().await {
-        Ok(breaker) => breaker,
-        Err(fault) => {
-            let because = |mut case: Case| {
-                case.outcome = Outcome::deferred(Delay::LedgerUnavailable(fault.clone()));
-                case
-            };
-            done.extend(due.into_iter().map(because));
-            return done;
+/// Each case is begun when it comes, whatever the look at other Regions is waiting for. How many changes are under way is the
+/// Regions' business, and who deletes first the [`gate`]'s.
+async fn work(run: &Run<'_>, cases: impl Stream<Item = Case>, purpose: &Purpose) -> Vec<Case> {
+    let reconciler = &Reconciler::new(run, purpose);
+    let records = &Semaphore::new(RECORDS_AT_ONCE);
+    let one = |case: Case| async move {
+        if case.ignore_tag().is_some() {
+            return Some(ignore(run, case).await);
         }
+        if is_settled(&case, purpose) {
+            // Never closed; without a permit the record would merely go unbounded.
+            let _permit = records.acquire().await;
+            return Some(record_fresh(run, case).await);
+        }
+        reconciler.work_on(case).await
     };
-    let (first, mut rest) = Box::pin(reconciler.finish_what_tripped(breaker, due)).await;
-    done.extend(first);
-    // One by one until one has come to a good end, then side by side.
-    rest.reverse();
-    while let Some(case) = rest.pop() {
-        let case = Box::pin(reconciler.reconcile(case)).await;
-        let succeeded = case.outcome == Outcome::Repaired;
-        done.push(case);
-        if succeeded {
-            break;
+    let (mut done, mut under_way) = (Vec::new(), stream::FuturesUnordered::new());
+    let mut cases = pin!(cases);
+    loop {
+        tokio::select! {
+            next = cases.next() => match next {
+                Some(case) => under_way.push(one(case)),
+                None => break,
+            },
+            Some(case) = under_way.next() => done.extend(case),
         }
     }
-    rest.reverse();
-    // As many as the Regions' requests allow.
-    let mut others: stream::FuturesUnordered<_> = rest.into_iter().map(|case| reconciler.reconcile(case)).collect();
-    while let Some(case) = others.next().await {
-        done.push(case);
+    done.extend(under_way.filter_map(std::future::ready).collect::<Vec<_>>().await);
+    // A sweep finishes what stopped the others, if nothing else did.
+    if run.is_sweep {
+        // A breaker that cannot be read stops nothing that is not there.
+        let _ = reconciler.finish_what_tripped(None).await;
     }
+    done.extend(reconciler.tripped());
     done
 }
 

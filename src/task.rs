@@ -1,10 +1,10 @@
 //! What an invocation sets out to do: which entries to look for, where, and what may be done about them.
 
-use futures::stream::{self, StreamExt as _};
+use futures::stream::{Stream, StreamExt as _};
 
 use crate::app::{App, Run};
 use crate::case::{Case, Purpose};
-use crate::discovery::{self, Creation, Scope, SeenCluster, Subject, Survey, reread_role};
+use crate::discovery::{self, Creation, Scope, SeenCluster, Sightings, Subject, Survey, reread_role};
 use crate::error::Error;
 use crate::event::{
     Authorized, BatchContent, BatchRecord, Command, Invocation, NotPermitted, RoleChange, RoleEvent, Trigger, authorize,
@@ -15,6 +15,7 @@ use crate::outcome::Doubt;
 use crate::record;
 use crate::report::Report;
 use crate::row::RowKey;
+use crate::sighting::Sighting;
 use crate::verdict::{Verdict, judge};
 
 /// Roles read again side by side.
@@ -183,56 +184,53 @@ impl Task {
         Next::Work(Box::new(Self { report, look_for, scope, purpose, events, records, named }))
     }
 
-    /// Looks for it.
-    pub(crate) async fn survey(&self, run: &Run<'_>) -> Result<Survey, Error> {
+    /// Looks for it, and hands over what was found while it goes on.
+    pub(crate) async fn survey(&self, run: &Run<'_>, sightings: Sightings) -> Result<Survey, Error> {
+        let sightings = &sightings;
         let mut survey = match &self.look_for {
             LookFor::Roles(subjects) if subjects.is_empty() => Survey::default(),
-            LookFor::Roles(subjects) => discovery::survey(run, subjects, &self.scope).await?,
+            LookFor::Roles(subjects) => discovery::survey(run, subjects, &self.scope, sightings).await?,
             LookFor::All { trust_records } => {
                 let keep = async |seen: SeenCluster| record::keep_what_needs_attention(run, seen, *trust_records).await;
-                discovery::survey_all(run, &self.scope, *trust_records, keep).await?
+                discovery::survey_all(run, &self.scope, *trust_records, keep, sightings).await?
             }
         };
         if let (LookFor::Roles(subjects), true) = (&self.look_for, self.named)
             && survey.clusters > 0
-            && survey.sightings.is_empty()
+            && survey.found == 0
             && survey.blind_spots.is_empty()
         {
-            Box::pin(discovery::named_but_not_found(run, &subjects[0], &self.scope, &mut survey)).await;
+            let (scope, survey) = (&self.scope, &mut survey);
+            Box::pin(discovery::named_but_not_found(run, &subjects[0], scope, survey, sightings)).await;
         }
         Ok(survey)
     }
 
-    /// Judges what was found.
-    pub(crate) async fn judge(&self, run: &Run<'_>, survey: &Survey) -> Vec<Case> {
-        let home = &run.invocation.home;
+    /// Judges what is found, as it comes.
+    pub(crate) fn judge(&self, run: &Run<'_>, sightings: impl Stream<Item = Sighting>) -> impl Stream<Item = Case> {
         let from_list = matches!(self.look_for, LookFor::All { .. });
-        stream::iter(survey.sightings.clone())
-            .map(|mut sighting| async move {
-                let verdict = judge(&sighting, home);
-                // `ListRoles` may be stale. Read the role again before changing an entry or calling its role deleted.
-                let is_safe = matches!(
-                    verdict,
-                    Verdict::Fresh(_)
-                        | Verdict::Undecided(
-                            Doubt::OtherAccount
-                                | Doubt::IamUser
-                                | Doubt::ServiceLinkedRole { .. }
-                                | Doubt::NotAPrincipal
-                        )
-                );
-                // The role of an archived entry is named to a person; nothing is changed for it.
-                if from_list && !is_safe && !sighting.is_archived() {
-                    reread_role(run, &mut sighting).await;
-                    let verdict = judge(&sighting, home);
-                    return Case::new(sighting, verdict);
-                }
-                Case::new(sighting, verdict)
-            })
-            .buffered(ROLES_AT_ONCE)
-            .collect()
-            .await
+        sightings.map(move |sighting| judge_one(run, sighting, from_list)).buffer_unordered(ROLES_AT_ONCE)
     }
+}
+
+async fn judge_one(run: &Run<'_>, mut sighting: Sighting, from_list: bool) -> Case {
+    let home = &run.invocation.home;
+    let verdict = judge(&sighting, home);
+    // `ListRoles` may be stale. Read the role again before changing an entry or calling its role deleted.
+    let is_safe = matches!(
+        verdict,
+        Verdict::Fresh(_)
+            | Verdict::Undecided(
+                Doubt::OtherAccount | Doubt::IamUser | Doubt::ServiceLinkedRole { .. } | Doubt::NotAPrincipal
+            )
+    );
+    // The role of an archived entry is named to a person; nothing is changed for it.
+    if from_list && !is_safe && !sighting.is_archived() {
+        reread_role(run, &mut sighting).await;
+        let verdict = judge(&sighting, home);
+        return Case::new(sighting, verdict);
+    }
+    Case::new(sighting, verdict)
 }
 
 impl LookFor {
@@ -252,7 +250,7 @@ impl Task {
     /// repair in it.
     pub(crate) fn no_such_cluster(&self, survey: &Survey) -> Option<String> {
         let name = self.scope.cluster.as_ref()?;
-        let is_seen = survey.clusters > 0 || !survey.sightings.is_empty() || !survey.blind_spots.is_empty();
+        let is_seen = survey.clusters > 0 || survey.found > 0 || !survey.blind_spots.is_empty();
         if is_seen || survey.roles_unlisted.is_some() {
             return None;
         }

@@ -18,7 +18,7 @@ fn regions(names: &[&str]) -> Vec<Region> {
 }
 
 #[test]
-fn without_settings_the_defaults_of_the_readme_hold() {
+fn without_settings_the_documented_defaults_hold() {
     let config = config(&[]).expect("the defaults");
     assert_eq!(config.regions, RegionSelection::default());
     assert_eq!((config.mode, config.hold), (Mode::Repair, HoldSetting::Privileged));

@@ -5,12 +5,14 @@
 //! it. Clusters verified longest ago come first, so what the deadline cuts off is first next time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use futures::future::{FutureExt as _, join, join_all};
 use futures::stream::{self, StreamExt as _};
 use time::OffsetDateTime;
 
 use super::clusters::{clusters_of, out_of_time};
-use super::{Scope, Survey, examine, examine_entry};
+use super::{Scope, Sightings, Survey, examine, examine_entry, hand_over};
 use crate::app::Run;
 use crate::aws::Priority;
 use crate::aws::eks::{Eks, Entries};
@@ -20,9 +22,6 @@ use crate::fault::Fault;
 use crate::model::{Cluster, ClusterRef, Home, Principal, Region, Role, RoleArn, RoleState};
 use crate::row::{Row, RowRead, State};
 use crate::sighting::{Examined, Sighting};
-
-/// Regions whose clusters are listed side by side: all there are.
-const REGIONS_AT_ONCE: usize = 64;
 
 /// Entries of one cluster looked at side by side.
 const ENTRIES_AT_ONCE: usize = 8;
@@ -97,7 +96,7 @@ pub struct RecordSeen {
 }
 
 /// Looks at every entry in scope; `trust_records` spares those that the ledger knows. Each cluster is handed to `keep` as
-/// soon as it was looked at, which gives back what needs attention.
+/// soon as it was looked at, which gives back what needs attention; that goes to `sightings` at once.
 ///
 /// # Errors
 /// Where the Regions or the ledger are not to be had; everything else is a blind spot.
@@ -106,80 +105,145 @@ pub async fn survey_all(
     scope: &Scope,
     trust_records: bool,
     keep: impl AsyncFn(SeenCluster) -> Vec<Sighting>,
+    sightings: &Sightings,
 ) -> Result<Survey, Error> {
     let regions = scope.regions(run).await?;
     let ends = tokio::time::Instant::now() + run.until(run.survey_ends());
+    let sweeper = &Sweeper { run, scope, trust_records, keep: &keep, sightings, ends };
     let roles_read_at = run.now();
-    let lists = stream::iter(regions.iter().cloned())
-        .map(|region| async move { (clusters_of(run, &region, scope, ends).await, region) })
-        .buffer_unordered(REGIONS_AT_ONCE)
-        .collect::<Vec<_>>();
-    let (lists, roles, rows) =
-        futures::future::join3(lists, run.app.aws.reads.list_roles(), all_rows(run, scope)).await;
-    let roles = match roles {
-        Ok(roles) => roles,
-        Err(fault) => {
-            let roles_unlisted =
-                Some(format!("The account's roles could not be listed ({fault}): nothing can be judged."));
-            return Ok(Survey { regions: regions.len(), roles_unlisted, ..Survey::default() });
-        }
+    let known = async {
+        let (roles, rows) = join(run.app.aws.reads.list_roles(), all_rows(run, scope)).await;
+        known(roles, rows, roles_read_at)
     };
-    let known = Known {
-        roles: roles.into_iter().map(|role| (role.arn.as_str().to_owned(), role)).collect(),
-        roles_read_at,
-        rows: rows?,
+    // Roles and rows are read beside the lists of clusters, once for all Regions.
+    let known = known.shared();
+    let looks = regions.iter().map(|region| sweeper.region(region, known.clone()));
+    let (seen, known) = join(join_all(looks), known.clone()).await;
+    let known = match known {
+        Ok(known) => known,
+        Err(NotKnown::Ledger(why)) => return Err(Error::LedgerUnavailable(why)),
+        Err(NotKnown::Roles(why)) => {
+            return Ok(Survey { regions: regions.len(), roles_unlisted: Some(why), ..Survey::default() });
+        }
     };
     let mut survey = Survey { regions: regions.len(), ..Survey::default() };
-    let mut clusters = Vec::new();
-    for (list, region) in lists {
-        match list {
-            Ok(list) => {
-                clusters.extend(list.to_read);
-                survey.clusters_excluded += list.excluded;
-            }
-            Err(fault) => survey.blind_spots.push(BlindSpot::of(&region, scope.cluster.as_deref(), &fault)),
-        }
+    let mut met = BTreeSet::new();
+    for region in seen {
+        survey.take_in(region.survey);
+        met.extend(region.met);
     }
-    survey.clusters = clusters.len();
     survey.roles_created_lately = created_lately(&known, run.now());
-    clusters.sort_by_key(|at| known.last_verified(at));
+    // Rows of Regions that are not asked any more.
+    let left = sweeper.unfinished(&known, &met, |at| !survey.is_blind_to(at) && !regions.contains(&at.region)).await;
+    survey.take_in(left);
+    Ok(survey)
+}
 
-    let (known, keep) = (&known, &keep);
-    let mut by_region: BTreeMap<Region, Vec<ClusterRef>> = BTreeMap::new();
-    for at in clusters {
-        by_region.entry(at.region.clone()).or_default().push(at);
-    }
-    // As many clusters of a Region as it takes requests: one is finished before the next begins, so that what the
-    // deadline cuts was either looked at or not begun.
-    let mut views = stream::select_all(by_region.into_values().map(|clusters| {
-        let looks = stream::iter(clusters).map(|at| async move {
-            let view = tokio::time::timeout_at(ends, cluster(run, &at, known, trust_records)).await;
-            let mut view = view.unwrap_or_else(|_| Err(out_of_time()));
-            if let Ok(view) = &mut view {
-                let sightings = std::mem::take(&mut view.sightings);
-                let count = sightings.len();
-                let seen = SeenCluster {
-                    cluster: at.clone(),
-                    listed: view.listed.clone(),
-                    known_fresh: view.fresh.clone(),
-                    recorded: known.recorded(&at),
-                    sightings,
-                    ends,
-                };
-                view.sightings = keep(seen).await;
-                view.dropped = count - view.sightings.len();
+/// Why nothing can be judged.
+#[derive(Debug, Clone)]
+enum NotKnown {
+    /// The ledger could not be read.
+    Ledger(String),
+    /// The roles could not be listed.
+    Roles(String),
+}
+
+fn known(
+    roles: Result<Vec<Role>, Fault>,
+    rows: Result<BTreeMap<ClusterRef, Notes>, Fault>,
+    roles_read_at: OffsetDateTime,
+) -> Result<Arc<Known>, NotKnown> {
+    let roles = roles.map_err(|fault| {
+        NotKnown::Roles(format!("The account's roles could not be listed ({fault}): nothing can be judged."))
+    })?;
+    let rows = rows.map_err(|because| {
+        NotKnown::Ledger(format!("The ledger could not be read ({because}), and it is needed for this."))
+    })?;
+    let roles = roles.into_iter().map(|role| (role.arn.as_str().to_owned(), role)).collect();
+    Ok(Arc::new(Known { roles, roles_read_at, rows }))
+}
+
+/// A look at everything.
+struct Sweeper<'a, K> {
+    run: &'a Run<'a>,
+    scope: &'a Scope,
+    trust_records: bool,
+    keep: &'a K,
+    sightings: &'a Sightings,
+    ends: tokio::time::Instant,
+}
+
+/// What was seen of one Region.
+#[derive(Default)]
+struct RegionSeen {
+    survey: Survey,
+    /// The entries that were handed over.
+    met: BTreeSet<(ClusterRef, String)>,
+}
+
+impl<K: AsyncFn(SeenCluster) -> Vec<Sighting>> Sweeper<'_, K> {
+    /// Looks into the clusters of a Region, those that were verified longest ago first, then for unfinished repairs in them
+    /// that no entry showed.
+    async fn region(&self, region: &Region, known: impl Future<Output = Result<Arc<Known>, NotKnown>>) -> RegionSeen {
+        let run = self.run;
+        let (list, known) = join(clusters_of(run, region, self.scope, self.ends), known).await;
+        let mut seen = RegionSeen::default();
+        let Ok(known) = known else { return seen };
+        let known = &*known;
+        let mut clusters = match list {
+            Ok(list) => {
+                seen.survey.clusters_excluded = list.excluded;
+                list.to_read
             }
-            (at, view)
-        });
-        Box::pin(looks.buffer_unordered(run.requests_at_once()))
-    }));
-    while let Some((at, view)) = views.next().await {
+            Err(fault) => {
+                seen.survey.blind_spots.push(BlindSpot::of(region, self.scope.cluster.as_deref(), &fault));
+                Vec::new()
+            }
+        };
+        seen.survey.clusters = clusters.len();
+        clusters.sort_by_key(|at| known.last_verified(at));
+        // As many clusters as the Region takes requests: one is finished before the next begins, so that what the deadline
+        // cuts was either looked at or not begun.
+        let mut views =
+            stream::iter(clusters).map(|at| self.cluster(at, known)).buffer_unordered(run.requests_at_once());
+        while let Some((at, view)) = views.next().await {
+            self.take_in(&mut seen, known, &at, view);
+        }
+        drop(views);
+        let is_here = |at: &ClusterRef| at.region == *region && !seen.survey.is_blind_to(at);
+        let left = self.unfinished(known, &seen.met, is_here).await;
+        seen.survey.take_in(left);
+        seen
+    }
+
+    /// Looks into a cluster, and hands what was seen to whoever records it.
+    async fn cluster(&self, at: ClusterRef, known: &Known) -> (ClusterRef, Result<View, Fault>) {
+        let look = cluster(self.run, &at, known, self.trust_records);
+        let mut view = tokio::time::timeout_at(self.ends, look).await.unwrap_or_else(|_| Err(out_of_time()));
+        if let Ok(view) = &mut view {
+            let sightings = std::mem::take(&mut view.sightings);
+            let count = sightings.len();
+            let seen = SeenCluster {
+                cluster: at.clone(),
+                listed: view.listed.clone(),
+                known_fresh: view.fresh.clone(),
+                recorded: known.recorded(&at),
+                sightings,
+                ends: self.ends,
+            };
+            view.sightings = (self.keep)(seen).await;
+            view.dropped = count - view.sightings.len();
+        }
+        (at, view)
+    }
+
+    fn take_in(&self, seen: &mut RegionSeen, known: &Known, at: &ClusterRef, view: Result<View, Fault>) {
+        let survey = &mut seen.survey;
         match view {
             Ok(view) => {
                 survey.clusters_seen += 1;
-                survey.sightings.extend(archived(known, &at, &view));
+                let archived = archived(known, at, &view);
                 let fresh = view.fresh.len() + view.dropped;
-                survey.sightings.extend(view.sightings);
                 survey.known_fresh += fresh;
                 if fresh > 0 {
                     survey.known_fresh_in.insert(at.clone());
@@ -187,27 +251,79 @@ pub async fn survey_all(
                 survey
                     .blind_spots
                     .extend(view.blind.into_iter().map(|f| BlindSpot::of(&at.region, Some(&at.name), &f)));
+                for sighting in archived.into_iter().chain(view.sightings) {
+                    seen.met.insert((at.clone(), sighting.principal.as_str().to_owned()));
+                    survey.found += 1;
+                    hand_over(self.sightings, sighting);
+                }
             }
             // The deadline's doing is no blind spot: it is counted, and first next time.
             Err(fault) if fault == out_of_time() => {
-                survey.not_reached += known.rows.get(&at).map_or(1, |rows| rows.len().max(1));
+                survey.not_reached += known.rows.get(at).map_or(1, |rows| rows.len().max(1));
             }
             Err(fault) => survey.blind_spots.push(BlindSpot::of(&at.region, Some(&at.name), &fault)),
         }
     }
-    drop(views);
-    unfinished(run, scope, known, &mut survey, ends).await;
-    Ok(survey)
+
+    /// The unfinished repairs whose entries were not met, those in excluded clusters among them; and the rows that are not
+    /// in order, without those.
+    async fn unfinished(
+        &self,
+        known: &Known,
+        met: &BTreeSet<(ClusterRef, String)>,
+        is_here: impl Fn(&ClusterRef) -> bool,
+    ) -> Survey {
+        let run = self.run;
+        let left =
+            known.rows.iter().flat_map(|(at, notes)| notes.iter().map(move |(principal, note)| (at, principal, note)));
+        let left: Vec<_> = left
+            .filter_map(|(at, principal, note)| match note {
+                Note::Whole(read)
+                    if (read.open().is_some() || !self.scope.excludes(run, at))
+                        && is_here(at)
+                        && !met.contains(&(at.clone(), principal.to_string())) =>
+                {
+                    Some((at, principal, read))
+                }
+                _ => None,
+            })
+            .collect();
+        let mut survey = Survey::default();
+        let mut looks = stream::iter(left)
+            .map(|(at, principal, read)| async move {
+                let seen = tokio::time::timeout_at(self.ends, examine(run, at, principal)).await;
+                (at, principal, read, seen.unwrap_or_else(|_| Err(out_of_time())))
+            })
+            .buffer_unordered(ENTRIES_AT_ONCE);
+        while let Some((at, principal, read, seen)) = looks.next().await {
+            match seen {
+                Ok((cluster, entry)) => {
+                    survey.found += 1;
+                    let principal = Principal::parse(principal);
+                    let sighting = Sighting {
+                        at: at.clone(),
+                        cluster,
+                        role: role_of_principal(known, &principal, &run.invocation.home),
+                        principal,
+                        entry,
+                        row: read.clone(),
+                        role_read_at: known.roles_read_at,
+                    };
+                    hand_over(self.sightings, sighting);
+                }
+                Err(fault) if fault == out_of_time() => survey.not_reached += 1,
+                Err(fault) => survey.blind_spots.push(BlindSpot::of(&at.region, Some(&at.name), &fault)),
+            }
+        }
+        survey
+    }
 }
 
-async fn all_rows(run: &Run<'_>, scope: &Scope) -> Result<BTreeMap<ClusterRef, Notes>, Error> {
+async fn all_rows(run: &Run<'_>, scope: &Scope) -> Result<BTreeMap<ClusterRef, Notes>, Fault> {
     let mut rows: BTreeMap<ClusterRef, Notes> = BTreeMap::new();
     let mut start = None;
     loop {
-        let page = run.ledger().page(start, run.now()).await;
-        let (page, next) = page.map_err(|because| {
-            Error::LedgerUnavailable(format!("The ledger could not be read ({because}), and it is needed for this."))
-        })?;
+        let (page, next) = run.ledger().page(start, run.now()).await?;
         for (principal, at, read) in page {
             if scope.admits(&at) {
                 rows.entry(at).or_default().insert(principal.into_boxed_str(), Note::of(read));
@@ -363,48 +479,6 @@ fn archived(known: &Known, at: &ClusterRef, view: &View) -> Vec<Sighting> {
         _ => None,
     });
     gone.filter(Sighting::is_archived).collect()
-}
-
-/// The unfinished repairs whose entries were not met, those in excluded clusters among them; and the rows that are not in
-/// order, without those.
-async fn unfinished(run: &Run<'_>, scope: &Scope, known: &Known, survey: &mut Survey, ends: tokio::time::Instant) {
-    let met: BTreeSet<(ClusterRef, String)> =
-        survey.sightings.iter().map(|s| (s.at.clone(), s.principal.as_str().to_owned())).collect();
-    let left =
-        known.rows.iter().flat_map(|(at, notes)| notes.iter().map(move |(principal, note)| (at, principal, note)));
-    let left: Vec<_> = left
-        .filter_map(|(at, principal, note)| match note {
-            Note::Whole(read)
-                if (read.open().is_some() || !scope.excludes(run, at))
-                    && !survey.is_blind_to(at)
-                    && !met.contains(&(at.clone(), principal.to_string())) =>
-            {
-                Some((at, principal, read))
-            }
-            _ => None,
-        })
-        .collect();
-    let mut looks = stream::iter(left)
-        .map(|(at, principal, read)| async move {
-            let seen = tokio::time::timeout_at(ends, examine(run, at, principal)).await;
-            (at, principal, read, seen.unwrap_or_else(|_| Err(out_of_time())))
-        })
-        .buffer_unordered(ENTRIES_AT_ONCE);
-    while let Some((at, principal, read, seen)) = looks.next().await {
-        match seen {
-            Ok((cluster, entry)) => survey.sightings.push(Sighting {
-                at: at.clone(),
-                cluster,
-                principal: Principal::parse(principal),
-                entry,
-                row: read.clone(),
-                role: role_of_principal(known, &Principal::parse(principal), &run.invocation.home),
-                role_read_at: known.roles_read_at,
-            }),
-            Err(fault) if fault == out_of_time() => survey.not_reached += 1,
-            Err(fault) => survey.blind_spots.push(BlindSpot::of(&at.region, Some(&at.name), &fault)),
-        }
-    }
 }
 
 /// Roles created within the day before the last quarter of an hour: their events should have arrived. Service-linked

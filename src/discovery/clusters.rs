@@ -1,8 +1,6 @@
 //! The pass over Regions and clusters for named roles: one `ListClusters` per Region, one EKS call per cluster, and
 //! the rest only for clusters that hold a match.
 
-use std::time::Duration;
-
 use futures::future::join_all;
 
 use super::{Scope, Subject};
@@ -14,15 +12,6 @@ use crate::fault::{Fault, FaultKind};
 use crate::model::{Cluster, ClusterRef, Region, RoleArn};
 use crate::sighting::Examined;
 
-/// What one pass saw.
-#[derive(Debug, Default)]
-pub(super) struct Pass {
-    pub(super) clusters: usize,
-    pub(super) excluded: usize,
-    pub(super) found: Vec<Found>,
-    pub(super) blind_spots: Vec<BlindSpot>,
-}
-
 /// A matching entry.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -30,54 +19,44 @@ pub(super) struct Found {
     pub(super) examined: Examined,
 }
 
-/// Looks through all clusters of the Regions, each within `time`.
-pub(super) async fn look(
-    run: &Run<'_>,
-    regions: &[Region],
-    scope: &Scope,
-    subjects: &[Subject],
-    time: Duration,
-) -> Pass {
-    let ends = tokio::time::Instant::now() + time;
-    let views = join_all(regions.iter().map(|region| look_in_region(run, region, scope, subjects, ends))).await;
-    views.into_iter().fold(Pass::default(), |mut all, view| {
-        all.clusters += view.clusters;
-        all.excluded += view.excluded;
-        all.found.extend(view.found);
-        all.blind_spots.extend(view.blind_spots);
-        all
-    })
+/// What was seen of a Region, besides the entries that were handed over.
+#[derive(Debug, Default)]
+pub(super) struct RegionSeen {
+    pub(super) clusters: usize,
+    pub(super) excluded: usize,
+    pub(super) blind_spots: Vec<BlindSpot>,
 }
 
-async fn look_in_region(
+/// Looks through the clusters of a Region until `ends`. Each entry is handed to `keep` as soon as its cluster was read,
+/// whatever the others do.
+pub(super) async fn look_in_region(
     run: &Run<'_>,
     region: &Region,
     scope: &Scope,
     subjects: &[Subject],
     ends: tokio::time::Instant,
-) -> Pass {
-    let mut pass = Pass::default();
+    keep: &impl AsyncFn(Found),
+) -> RegionSeen {
     let clusters = match clusters_of(run, region, scope, ends).await {
         Ok(clusters) => clusters,
         Err(fault) => {
-            pass.blind_spots.push(BlindSpot::of(region, scope.cluster.as_deref(), &fault));
-            return pass;
+            let blind_spots = vec![BlindSpot::of(region, scope.cluster.as_deref(), &fault)];
+            return RegionSeen { blind_spots, ..RegionSeen::default() };
         }
     };
-    pass.clusters = clusters.to_read.len();
-    pass.excluded = clusters.excluded;
     let looks = clusters.to_read.iter().map(|cluster| async move {
         let look = look_in_cluster(run, cluster, subjects);
         let seen = tokio::time::timeout_at(ends, look).await.unwrap_or_else(|_| Err(out_of_time()));
-        (cluster, seen)
-    });
-    for (cluster, seen) in join_all(looks).await {
         match seen {
-            Ok(found) => pass.found.extend(found),
-            Err(fault) => pass.blind_spots.push(BlindSpot::of(region, Some(&cluster.name), &fault)),
+            Ok(found) => {
+                join_all(found.into_iter().map(|found| keep(found))).await;
+                None
+            }
+            Err(fault) => Some(BlindSpot::of(region, Some(&cluster.name), &fault)),
         }
-    }
-    pass
+    });
+    let blind_spots = join_all(looks).await.into_iter().flatten().collect();
+    RegionSeen { clusters: clusters.to_read.len(), excluded: clusters.excluded, blind_spots }
 }
 
 /// The clusters of a Region.

@@ -1,46 +1,28 @@
 //! The roles behind the names, read from IAM as they are now, with patience where IAM is visibly behind an event.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt as _};
 use time::OffsetDateTime;
 
 use super::{Creation, Subject};
 use crate::app::Run;
 use crate::model::RoleState;
 
-/// IAM answers best a few at a time: its limits are per account and not published.
-const AT_ONCE: usize = 5;
-
 /// How long between two looks at a role that IAM does not show yet.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(3);
 
-/// Roles by lower-case name, with the moment they were asked for.
-pub(super) type Roles = BTreeMap<String, (RoleState, OffsetDateTime)>;
+/// A role, and the moment it was asked for.
+pub(super) type RoleSeen = (RoleState, OffsetDateTime);
 
 /// Reads one role.
-pub(super) async fn read(run: &Run<'_>, name: &str) -> (RoleState, OffsetDateTime) {
+pub(super) async fn read(run: &Run<'_>, name: &str) -> RoleSeen {
     let asked_at = run.now();
     (run.app.aws.reads.get_role(name).await, asked_at)
 }
 
-/// Reads many.
-pub(super) async fn read_all(run: &Run<'_>, names: impl IntoIterator<Item = String>) -> Roles {
-    stream::iter(names)
-        .map(|name| async move { (name.to_ascii_lowercase(), read(run, &name).await) })
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await
-}
-
 /// Reads a role again while IAM shows less than the event of its creation told: nothing, or an older role. After
 /// `SETTLE_SECONDS` what IAM shows is what is judged: the event is a wake-up, not the truth.
-pub(super) async fn catch_up(
-    run: &Run<'_>,
-    subject: &Subject,
-    seen: (RoleState, OffsetDateTime),
-) -> (RoleState, OffsetDateTime) {
+pub(super) async fn catch_up(run: &Run<'_>, subject: &Subject, seen: RoleSeen) -> RoleSeen {
     let Some(creation) = &subject.created else { return seen };
     let patience = run.config().settle;
     let longest = run.now() + patience;

@@ -2,18 +2,21 @@
 //! world in memory.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::gate::Passage;
 use super::reconciler::Reconciler;
 use super::step::{NotNow, World};
 use crate::aws::Priority;
 use crate::aws::eks::{Eks, EksChanges, Entries};
 use crate::fault::{Fault, FaultKind};
 use crate::guardrail::{Association, Permit};
+use crate::limits::LEAST_FOR_A_DELETION;
 use crate::model::{AccessEntry, AccessPolicy, Cluster, ClusterRef, EntryType, RoleArn, RoleState, Snapshot};
-use crate::row::{NotWritten, Row};
+use crate::row::{Lease, NotWritten, Row};
 use crate::sighting::Examined;
 
 /// What a repair asks of EKS, IAM and the ledger about one entry.
@@ -46,8 +49,13 @@ pub(super) trait Calls {
     fn now(&self) -> OffsetDateTime;
     /// Until when this invocation works on the entry.
     fn ends(&self) -> OffsetDateTime;
-    /// Why no deletion may be begun at this moment, if so.
-    fn may_not_delete(&self) -> Option<NotNow>;
+    /// Waits for this repair's turn to delete, which prolongs its work; gives the lease that covers it, if there was a wait.
+    ///
+    /// # Errors
+    /// Why no deletion may be begun.
+    async fn turn_to_delete(&self) -> Result<Option<Lease>, NotNow>;
+    /// Whether it still is this repair's turn: the deletion is sent directly after.
+    fn deletes(&self) -> bool;
     /// From now on the entry may be gone: the calls are urgent.
     fn hurry(&self);
 }
@@ -88,15 +96,31 @@ pub(super) struct Live<'a> {
     pub(super) reconciler: &'a Reconciler<'a>,
     pub(super) principal: &'a RoleArn,
     pub(super) cluster: ClusterRef,
-    pub(super) ends: OffsetDateTime,
+    ends: Mutex<OffsetDateTime>,
+    pub(super) passage: Passage<'a>,
     /// Whether the entry may be gone: what brings it back leaves before everything else.
-    pub(super) is_urgent: AtomicBool,
+    is_urgent: AtomicBool,
 }
 
-impl Live<'_> {
+impl<'a> Live<'a> {
+    /// The calls about one entry, until `ends`.
+    pub(super) fn new(
+        reconciler: &'a Reconciler<'a>,
+        principal: &'a RoleArn,
+        cluster: &ClusterRef,
+        ends: OffsetDateTime,
+    ) -> Self {
+        let passage = reconciler.gate.passage();
+        let (cluster, is_urgent) = (cluster.clone(), AtomicBool::new(false));
+        Self { reconciler, principal, cluster, ends: Mutex::new(ends), passage, is_urgent }
+    }
+
+    fn set_ends(&self, ends: OffsetDateTime) {
+        *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+    }
     /// What is acted on must be younger than the lease.
     async fn in_time<T>(&self, read: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        let time: Duration = self.reconciler.run.until(self.ends);
+        let time: Duration = self.reconciler.run.until(self.ends());
         let late = |_| Err(Fault::timed_out("read", "no answer within the lease"));
         tokio::time::timeout(time, read).await.unwrap_or_else(late)
     }
@@ -178,14 +202,30 @@ impl Calls for Live<'_> {
     }
 
     fn ends(&self) -> OffsetDateTime {
-        self.ends
+        *self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hurry(&self) {
         self.is_urgent.store(true, Ordering::Relaxed);
     }
 
-    fn may_not_delete(&self) -> Option<NotNow> {
-        self.reconciler.may_not_delete(self.ends)
+    async fn turn_to_delete(&self) -> Result<Option<Lease>, NotNow> {
+        let reconciler = self.reconciler;
+        let (run, began) = (reconciler.run, reconciler.run.now());
+        let longest = run.until(run.deadline).saturating_sub(LEAST_FOR_A_DELETION);
+        let is_in_time = tokio::time::timeout(longest, self.passage.turn()).await.is_ok();
+        let waited = run.now() - began;
+        let ends = run.deadline.min(self.ends() + waited);
+        match reconciler.may_not_delete(ends) {
+            Some(not_now) => return Err(not_now),
+            None if !is_in_time => return Err(NotNow::TooLittleTime),
+            None => {}
+        }
+        self.set_ends(ends);
+        Ok((!waited.is_zero()).then(|| reconciler.lease(ends)))
+    }
+
+    fn deletes(&self) -> bool {
+        self.passage.deletes()
     }
 }

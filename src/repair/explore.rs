@@ -12,7 +12,7 @@
 //! A judge that knows nothing of the code looks at every state ([`judge`]).
 //!
 //! `cargo test` goes through every history with one deviation and two invocations, and with two deviations and one.
-//! `make explore` goes further. What it found on its last run to the end stands in README.md, "What is tested".
+//! `make explore` goes further. What it found on its last run to the end stands in `tests/README.md`, "The repair is explored".
 
 mod calls;
 mod canon;

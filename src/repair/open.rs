@@ -1,6 +1,6 @@
 //! How the work on an entry begins: a new row for a stale entry, or the row of an unfinished repair.
 
-use super::calls::look;
+use super::calls::{Calls as _, look};
 use super::perform::Work;
 use super::reconciler::{Reconciler, Wait};
 use super::step::{Attempt, NotNow, Origin};
@@ -47,7 +47,7 @@ impl Reconciler<'_> {
             attempt: Attempt::new(permit, Origin::OpenedHere, &repair, run.now()),
             repair,
         };
-        work.repair.lease = Some(self.lease(live.ends));
+        work.repair.lease = Some(self.lease(live.ends()));
         // Nothing is touched before it can be put back. What changed since the survey is seen beside the write.
         let kind = work.repair.wanted.kind.clone();
         let opened = futures::future::join(work.write(&live), look(&live, &kind));
@@ -56,6 +56,7 @@ impl Reconciler<'_> {
             return Some(Outcome::deferred(problem.reason()));
         }
         let (outcome, was_deletion_sent) = Box::pin(self.converge(case, work, world.ok().map(Box::new), &live)).await;
+        live.passage.ended(outcome.as_ref());
         if was_deletion_sent {
             place.use_up();
         }
@@ -130,12 +131,16 @@ impl Reconciler<'_> {
             attempt: Attempt::new(permit, Origin::Continued, &repair, self.run.now()),
             repair,
         };
-        work.repair.lease = Some(self.lease(live.ends));
+        work.repair.lease = Some(self.lease(live.ends()));
+        if work.repair.may_have_deleted() {
+            live.passage.is_past();
+        }
         // A world that was read before the row was ours may be older than another invocation's work.
         if let Err(problem) = work.write(&live).await {
             return Some(Err(problem));
         }
         let (outcome, _) = Box::pin(self.converge(case, work, None, &live)).await;
+        live.passage.ended(outcome.as_ref());
         outcome.map(Ok)
     }
 }

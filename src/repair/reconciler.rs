@@ -4,14 +4,17 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use tokio::sync::OnceCell;
 
 use super::LOOKS;
 use super::calls::Live;
+use super::gate::Gate;
 use super::step::{NotNow, World};
 use crate::app::Run;
 use crate::case::{Case, Purpose};
 use crate::config::OnRoleDeleted;
 use crate::discovery::examine;
+use crate::fault::Fault;
 use crate::guardrail::{self, Asked, Permit, Refusal, Request};
 use crate::limits::{LEASE_AFTER_WORK, LEAST_FOR_A_DELETION, LONGEST_WORK};
 use crate::model::{Cluster, Role, RoleArn, RoleState, Snapshot};
@@ -27,6 +30,10 @@ pub(super) struct Reconciler<'a> {
     pub(super) purpose: &'a Purpose,
     pub(super) halted: AtomicBool,
     pub(super) begun: AtomicU32,
+    /// Who may delete while nobody knows yet whether creations succeed.
+    pub(super) gate: Gate,
+    /// The entry that tripped the breaker, worked on.
+    pub(super) tripped: OnceCell<Result<Option<Box<Case>>, Fault>>,
 }
 
 /// A place in the budget of deletions, given back unless a deletion was sent.
@@ -52,7 +59,14 @@ impl Drop for Place<'_> {
 
 impl<'a> Reconciler<'a> {
     pub(super) fn new(run: &'a Run<'a>, purpose: &'a Purpose) -> Self {
-        Self { run, purpose, halted: AtomicBool::new(false), begun: AtomicU32::new(0) }
+        Self {
+            run,
+            purpose,
+            halted: AtomicBool::new(false),
+            begun: AtomicU32::new(0),
+            gate: Gate::default(),
+            tripped: OnceCell::new(),
+        }
     }
 
     /// Works on one case until its outcome is known; reads and judges it again if it changed during the work.
@@ -212,7 +226,7 @@ impl<'a> Reconciler<'a> {
     /// The calls about one entry, until the work on it ends: after two minutes, and never beyond the deadline.
     pub(super) fn live<'b>(&'b self, principal: &'b RoleArn, sighting: &Sighting) -> Live<'b> {
         let ends = self.run.deadline.min(self.run.now() + LONGEST_WORK);
-        Live { reconciler: self, principal, cluster: sighting.at.clone(), ends, is_urgent: AtomicBool::new(false) }
+        Live::new(self, principal, &sighting.at, ends)
     }
 
     pub(super) fn lease(&self, ends: OffsetDateTime) -> Lease {

@@ -19,10 +19,11 @@ use crate::row::Phase;
 /// changes after that read was sent cannot be seen.
 pub(super) async fn delete(work: &mut Work, rules: &Rules<'_>, calls: &impl Calls) -> Next {
     let is_first = work.repair.phase == Phase::Opened;
-    if is_first && let Some(not_now) = calls.may_not_delete() {
-        return Next::End(not_now.ending());
-    }
     if is_first {
+        match calls.turn_to_delete().await {
+            Ok(lease) => work.repair.lease = lease.or(work.repair.lease.take()),
+            Err(not_now) => return Next::End(not_now.ending()),
+        }
         work.repair.phase = Phase::DeletionSent { at: calls.now() };
         calls.hurry();
     }
@@ -51,6 +52,10 @@ pub(super) async fn delete(work: &mut Work, rules: &Rules<'_>, calls: &impl Call
     }
     if calls.now() >= calls.ends() {
         return Next::End(Ending::Deferred(Delay::TooLittleTime));
+    }
+    // Another repair may have been let through meanwhile.
+    if is_first && !calls.deletes() {
+        return do_not_delete(work, is_first, None, calls).await;
     }
     // The old entry goes: what was associated with it goes with it.
     work.attempt.associated = Associated::default();

@@ -7,7 +7,7 @@ FOLDER has the programs of `tests/local_aws`, built for release: `local-aws` and
 
 Prints a table for each section and writes all figures as JSON, and the growth as a plot, into the folder OUT. Times are
 those of this machine; what is compared are ratios, and what is exact are counts. Targets are printed beside the figures; a
-target that is missed is said so, and ends the run with status 1. The README shows `growth.svg` of this folder, copied from a
+target that is missed is said so, and ends the run with status 1. README.md of this folder shows `growth.svg`, copied from a
 run: its figures and the plot are of the same one.
 """
 

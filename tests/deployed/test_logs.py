@@ -12,7 +12,8 @@ import threading
 
 import pytest
 
-from stack import PROJECT, bootstrap_path
+from documents import chapter
+from stack import bootstrap_path
 from world import sample
 
 SECRET = "S3CR3T"
@@ -146,8 +147,7 @@ def test_no_credential_and_no_event_body_comes_out_of_the_process(run):
 
 def test_each_line_is_json_with_documented_fields(run):
     _, written = run
-    readme = (PROJECT / "README.md").read_text()
-    (row,) = [line for line in readme.splitlines() if line.startswith("| none, with `level` |")]
+    (row,) = [line for line in chapter("Report and log").splitlines() if line.startswith("| none, with `level` |")]
     documented = set(row.split("|")[2].split("`")[1::2])
     seen = set()
     for line in map(json.loads, written.splitlines()):

@@ -1,4 +1,4 @@
-"""The policies that the README prints for those who deploy and for the key: that they parse, fit and suffice.
+"""The policies that the documents print for those who deploy and for the key: that they parse, fit and suffice.
 
 What the deployment of a resource needs is what its type's schema lists ("handlers", CloudFormation registry), as cfn-lint
 ships it. What of it this template does not need is named below.
@@ -10,10 +10,9 @@ import re
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from evaluator import ALLOWED, NOT_ALLOWED, Request, decide
-from stack import PROJECT
+from documents import chapter, document
+from evaluator import ALLOWED, DENIED, NOT_ALLOWED, Request, decide
 
-README = (PROJECT / "README.md").read_text()
 OURS = "us-east-1:111122223333"
 
 # A resource of each type as the template names it with its defaults.
@@ -91,15 +90,6 @@ def resources(plain) -> dict[str, dict]:
     return plain["Resources"]
 
 
-def chapter(heading: str) -> str:
-    return README.split(f"\n### {heading}\n")[1].split("\n### ")[0]
-
-
-def document(heading: str) -> dict:
-    (text,) = re.findall(r"```json\n(.*?)```", chapter(heading), re.DOTALL)
-    return json.loads(text)
-
-
 def needed_for(kind: str) -> set[str]:
     """What CloudFormation's registry says that creating, reading, changing and deleting a resource takes."""
     handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema["handlers"]
@@ -117,7 +107,7 @@ def test_whoever_deploys_may_do_what_each_resource_takes(resources):
             if NOT_USED.fullmatch(action) or (kind, action) in NOT_USED_BY or action == "iam:PassRole":
                 continue
             requests.append(Request(action, ASKED_ABOUT.get(action, ARNS[kind])))
-    decisions = decide(requests, document("What whoever deploys may do"))
+    decisions = decide(requests, document("The deployer's policy"))
 
     refused = [str(request) for request, it in zip(requests, decisions, strict=True) if it != ALLOWED]
     assert requests and refused == []
@@ -133,7 +123,7 @@ def test_whoever_deploys_passes_the_stacks_roles_to_their_services_and_no_others
     ]
     others = [passing("admin", "lambda.amazonaws.com"), passing("access-entry-guard", "ec2.amazonaws.com")]
 
-    decisions = decide(ours + others, document("What whoever deploys may do"))
+    decisions = decide(ours + others, document("The deployer's policy"))
 
     assert decisions == [ALLOWED, ALLOWED, NOT_ALLOWED, NOT_ALLOWED]
 
@@ -150,19 +140,19 @@ def test_whoever_deploys_passes_the_stacks_roles_to_their_services_and_no_others
     ],
 )
 def test_whoever_deploys_has_no_right_beside_that(action, kind):
-    assert decide([Request(action, ARNS[kind])], document("What whoever deploys may do")) == [NOT_ALLOWED]
+    assert decide([Request(action, ARNS[kind])], document("The deployer's policy")) == [NOT_ALLOWED]
 
 
 def test_the_policy_to_copy_fits_into_a_managed_policy():
     # Without white space (IAM User Guide, "IAM and AWS STS quotas").
-    assert len(json.dumps(document("What whoever deploys may do"), separators=(",", ":"))) <= 6144
+    assert len(json.dumps(document("The deployer's policy"), separators=(",", ":"))) <= 6144
 
 
 def test_what_a_key_takes_beside_that_is_named(resources):
     with_a_key = {action for r in resources.values() for action in needed_for(r["Type"]) if action.startswith("kms:")}
 
     assert with_a_key - {"kms:ListAliases"} == WITH_A_KEY
-    text = chapter("What whoever deploys may do").split("With `KmsKeyArn` add")[1]
+    text = chapter("The deployer's policy").split("With `KmsKeyArn` add")[1]
     assert set(re.findall(r"`(kms:\w+)`", text)) == WITH_A_KEY
 
 
@@ -207,3 +197,36 @@ def test_the_role_uses_the_key_through_the_services_of_the_stack_in_every_partit
     services = ["dynamodb", "lambda", "sns", "sqs"]
     suffixes = ["amazonaws.com", "amazonaws.com.cn"]
     assert named == [f"{service}.${{AWS::Region}}.{suffix}" for suffix in suffixes for service in services]
+
+
+def allowed_to(role: dict) -> set[str]:
+    """The actions that a role's policies allow under any parameter."""
+    statements = [statement for policy in role["Properties"]["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+    flat = [it for s in statements for it in (s["Fn::If"][1:] if "Fn::If" in s else [s]) if it.get("Effect") == "Allow"]
+    return {action for s in flat for action in (s["Action"] if isinstance(s["Action"], list) else [s["Action"]])}
+
+
+def test_the_table_of_rights_has_each_action_of_the_functions_role_and_no_other(resources):
+    rows = re.findall(r"^\| (`[a-z]+:.+?) \|", chapter("What the function's role may do"), re.MULTILINE)
+
+    assert {action for row in rows for action in re.findall(r"`([^`]+)`", row)} == allowed_to(resources["GuardRole"])
+
+
+def test_the_permissions_boundary_to_copy_allows_what_the_stacks_roles_may_and_no_more(resources):
+    (statement,) = document("Which permissions boundary suffices?")["Statement"]
+
+    assert set(statement["Action"]) == allowed_to(resources["GuardRole"]) | allowed_to(resources["SweepRole"])
+
+
+def test_an_exception_in_a_service_control_policy_is_for_the_function_alone(resources):
+    (statement,) = document("What does an exception in a service control policy look like?")["Statement"]
+    # The policy alone decides nothing else: it is asked beside one that allows everything.
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}, statement]}
+
+    def deletion(role: str) -> Request:
+        principal = {"aws:PrincipalArn": f"arn:aws:iam::111122223333:role/{role}"}
+        return Request("eks:DeleteAccessEntry", "arn:aws:eks:eu-west-1:111122223333:access-entry/prod/role/111122223333/node/1", principal)
+
+    decisions = decide([deletion("access-entry-guard"), deletion("someone")], policy)
+
+    assert decisions == [ALLOWED, DENIED]

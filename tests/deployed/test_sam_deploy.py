@@ -1,13 +1,13 @@
-"""The README's `sam deploy`, with the real SAM CLI against the emulator: what a person set stays over an upgrade."""
+"""The documents' `sam deploy`, with the real SAM CLI against the emulator: what a person set stays over an upgrade."""
 
 import os
 import subprocess
 
 import pytest
 
+from documents import commands
 from emulator import ACCOUNT
 from stack import TEMPLATE, bootstrap_path
-from test_readme import commands
 
 TOOLS = os.environ.get("BUILD_TOOLS", "")
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not TOOLS, reason="make test runs these, with th
 
 @pytest.fixture
 def deploy(emulator, tmp_path):
-    """Runs a `sam deploy` of the README in a directory where `sam build` has been."""
+    """Runs a `sam deploy` of the documents in a directory where `sam build` has been."""
     built = tmp_path / ".aws-sam" / "build"
     (built / "GuardFunction").mkdir(parents=True)
     code = built / "GuardFunction" / "bootstrap"
@@ -47,7 +47,7 @@ def deploy(emulator, tmp_path):
 
 
 def test_an_upgrade_keeps_what_was_set_and_does_not_go_back_to_observe(emulator, deploy):
-    first, to_repair, upgrade = [c for c in commands("sam") if c[1:2] == ["deploy"] and "--stack-name" in c]
+    first, to_repair, upgrade, _again = [c for c in commands("sam") if c[1:2] == ["deploy"] and "--stack-name" in c]
     assert "--parameter-overrides" not in upgrade
 
     # Beside what is printed, what an emulator needs. It is a parameter that is not named again, too.

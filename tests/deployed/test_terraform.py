@@ -10,6 +10,7 @@ import subprocess
 import pytest
 from cfnlint.decode import decode_str
 
+from documents import TEXTS
 from evaluator import ALLOWED, NOT_ALLOWED, Request, decide
 from stack import PROJECT, TEMPLATE
 from test_tools import BLIND, ROLE, UNDECIDED, entry, needs, report
@@ -17,8 +18,6 @@ from test_tools import BLIND, ROLE, UNDECIDED, entry, needs, report
 EXAMPLES = PROJECT / "tests" / "deployed" / "terraform"
 CHECK_TF = EXAMPLES / "check.tf"
 STACK_TF = EXAMPLES / "stack" / "main.tf"
-
-README = (PROJECT / "README.md").read_text()
 
 pytestmark = needs("terraform")
 
@@ -125,7 +124,8 @@ def test_the_readmes_policy_lets_the_check_in():
     (hashicorp/terraform-provider-aws#23778, aws/aws-cdk#19273)."""
     data_source = block(CHECK_TF.read_text(), 'data "aws_lambda_invocation" "check"')
     assert "qualifier" not in data_source
-    policy = json.loads(re.search(r"For a pipeline or an on-call team:\n\n```json\n(.*?)```", README, re.DOTALL)[1])
+    every = "\n".join(TEXTS.values())
+    policy = json.loads(re.search(r"For a pipeline or an on-call team:\n\n```json\n(.*?)```", every, re.DOTALL)[1])
     function = "arn:aws:lambda:us-east-1:111122223333:function:access-entry-guard"
 
     resources = [f"{function}:$LATEST", function, f"{function}:approve", f"{function}:events"]

@@ -1,11 +1,10 @@
-"""The scripts for people and pipelines, and the README's one-liners: what they make of an answer.
+"""The scripts for people and pipelines: what they make of an answer.
 
 An executable named `aws` stands in for the AWS CLI: it answers as it is told, and writes down what it was asked.
 """
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,6 @@ import pytest
 from stack import PROJECT
 
 TOOLS = PROJECT / "tests" / "tools"
-README = PROJECT / "README.md"
 
 ROLE = "arn:aws:iam::111122223333:role/team/node"
 
@@ -143,24 +141,6 @@ def test_the_status_of_check_entry_says_whether_the_entries_are_good(aws, answer
     done = aws.tool("check_entry", "--principal", ROLE, "--cluster", "prod", "--region", "eu-west-1")
 
     assert done.returncode == status, done.stdout + done.stderr
-
-
-@needs("jq")
-@EACH_ANSWER
-def test_the_readmes_one_line_has_the_same_status(aws, answer, error, status):
-    aws.function_answers(answer, error=error)
-
-    done = aws.run("bash", "-c", readme_block("jq -es"))
-
-    # Of what is not JSON, jq's versions have their own status: any but 0 and 1 means that it could not be told.
-    assert min(done.returncode, 2) == status, done.stdout + done.stderr
-    (call,) = aws.calls
-    assert call["payload"]["command"] == "check"
-
-
-@needs("jq")
-def test_the_readmes_one_line_cannot_tell_where_the_call_fails(aws):
-    assert aws.run("bash", "-c", readme_block("jq -es")).returncode == 2
 
 
 def test_check_entry_asks_for_what_it_was_given(aws):
@@ -322,21 +302,3 @@ def test_the_inventory_is_a_table_in_markdown(aws):
 
     assert lines[1].count("---") == 9
     assert lines[2].startswith(f"| {ROLE} | eu-west-1 | dev |")
-
-
-@needs("jq")
-@pytest.mark.parametrize(("mark", "expected"), [("@csv", f'"{ROLE}","eu-west-1","prod"'), ("| --- |", f"| {ROLE} |")])
-def test_the_readmes_lines_for_the_inventory_work(aws, mark, expected):
-    aws.function_answers({"command": "inventory", "inventory": INVENTORY})
-
-    done = aws.run("bash", "-c", readme_block(mark))
-
-    assert done.returncode == 0, done.stderr
-    assert expected in done.stdout
-
-
-def readme_block(mark: str) -> str:
-    """The README's one shell block that contains the mark."""
-    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
-    (block,) = [block for block in blocks if mark in block]
-    return block

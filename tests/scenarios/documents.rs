@@ -1,12 +1,12 @@
-//! The README is held to the code: its tables of reasons are the closed lists.
+//! `src/docs/reference.md` is held to the code: its tables of reasons are the closed lists.
 
 use access_entry_guard::blind_spot::BlindSpot;
 use access_entry_guard::outcome::{Delay, Doubt, Failure, Gone, Hold, Precedence};
 
-const README: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+const REFERENCE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/docs/reference.md"));
 
 fn first_column(heading: &str) -> Vec<String> {
-    let (_, chapter) = README.split_once(&format!("\n### {heading}\n")).expect("the heading");
+    let (_, chapter) = REFERENCE.split_once(&format!("\n## {heading}\n")).expect("the heading");
     let chapter = chapter.split("\n#").next().unwrap();
     chapter
         .lines()
@@ -16,13 +16,13 @@ fn first_column(heading: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_readme_lists_every_reason() {
+fn the_reference_lists_every_reason() {
     let kinds: [&[&str]; 6] =
         [&Hold::LABELS, &Delay::LABELS, &Failure::LABELS, &Doubt::LABELS, &Precedence::LABELS, &Gone::LABELS];
     assert_eq!(first_column("Reasons"), kinds.concat());
 }
 
 #[test]
-fn the_readme_lists_every_kind_of_blind_spot() {
+fn the_reference_lists_every_kind_of_blind_spot() {
     assert_eq!(first_column("Blind spots"), BlindSpot::LABELS);
 }

@@ -12,7 +12,7 @@ use crate::stage::{Stage, command, command_for, everything, viewer};
 /// What no log line and no error may contain.
 const SECRET: &str = "S3CR3T";
 
-const README: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+const REFERENCE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/docs/reference.md"));
 
 /// What of an event is told: which role, who created it, when, and why it is none of our business.
 const TOLD: [&str; 18] = [
@@ -231,7 +231,7 @@ async fn what_aws_repeats_of_a_request_is_not_told() {
 
 /// The words in backticks of the first column of the table that follows a line.
 fn documented(after: &str) -> BTreeSet<String> {
-    let (_, rest) = README.split_once(after).unwrap_or_else(|| panic!("README: {after}"));
+    let (_, rest) = REFERENCE.split_once(after).unwrap_or_else(|| panic!("REFERENCE: {after}"));
     let rows = rest.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     rows.skip(2).flat_map(|row| words_in_backticks(row.split('|').nth(1).unwrap())).collect()
 }
@@ -242,7 +242,7 @@ fn words_in_backticks(text: &str) -> Vec<String> {
 
 /// The fields that a row of the log's table names.
 fn fields_of(kind: &str) -> BTreeSet<String> {
-    let row = README.lines().find(|line| line.starts_with(&format!("| `{kind}` |"))).expect("a row");
+    let row = REFERENCE.lines().find(|line| line.starts_with(&format!("| `{kind}` |"))).expect("a row");
     words_in_backticks(row.split('|').nth(2).unwrap()).into_iter().collect()
 }
 
@@ -278,7 +278,7 @@ fn members<'a>(values: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_readme_has_every_member_of_the_report_and_no_other() {
+async fn the_reference_has_every_member_of_the_report_and_no_other() {
     let (reports, _) = everything_that_is_told().await;
     assert_eq!(members(&reports), documented("The function's answer is one report."));
     let entries = reports.iter().flat_map(|report| report["entries"].as_array().unwrap());
@@ -286,7 +286,7 @@ async fn the_readme_has_every_member_of_the_report_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_readme_has_every_field_of_a_log_line_and_no_other() {
+async fn the_reference_has_every_field_of_a_log_line_and_no_other() {
     let (_, lines) = everything_that_is_told().await;
     let of_kind = |kind: &str| members(lines.iter().filter(|line| line["kind"] == kind));
     let common = ["kind", "level", "requestId"].map(str::to_owned).into();

@@ -20,6 +20,7 @@ mod fault_matrix;
 mod faults;
 mod forgetting;
 mod grants;
+mod hanging;
 mod impact;
 mod jobs;
 mod limits;

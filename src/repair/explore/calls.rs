@@ -13,7 +13,7 @@ use crate::guardrail::{Association, Permit};
 use crate::model::{AccessEntry, AccessPolicy, Cluster, EntryType, RoleState, Snapshot};
 use crate::repair::calls::Calls;
 use crate::repair::step::NotNow;
-use crate::row::{NotWritten, Phase, Row, State};
+use crate::row::{Lease, NotWritten, Phase, Row, State};
 
 /// Which kinds of deviation a call can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -307,8 +307,12 @@ impl Calls for Sim<'_> {
         self.now() + Duration::from_mins(1)
     }
 
-    fn may_not_delete(&self) -> Option<NotNow> {
-        None
+    async fn turn_to_delete(&self) -> Result<Option<Lease>, NotNow> {
+        Ok(None)
+    }
+
+    fn deletes(&self) -> bool {
+        true
     }
 
     fn hurry(&self) {}

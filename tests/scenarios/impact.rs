@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use crate::cloud::{Call, EntrySpec, Role, UserKind};
 use crate::stage::{CLUSTER, REGION, Stage};
 
-const READS: [&str; 6] = [
+/// The calls that read what uses which role.
+pub const READS_OF_IMPACT: [&str; 6] = [
     "ListNodegroups",
     "DescribeNodegroup",
     "ListFargateProfiles",
@@ -21,9 +22,9 @@ const READS: [&str; 6] = [
     "DescribeCapability",
 ];
 
-/// The calls that read what uses which role.
+/// Those that were made.
 fn reads(stage: &Stage) -> Vec<Call> {
-    stage.cloud.calls().into_iter().filter(|call| READS.contains(&call.operation.as_str())).collect()
+    stage.cloud.calls().into_iter().filter(|call| READS_OF_IMPACT.contains(&call.operation.as_str())).collect()
 }
 
 fn minutes(minutes: u64) -> Duration {
@@ -141,16 +142,19 @@ async fn repair(at_once: &str, groups: u32, disturb: impl Fn(&Stage)) -> (Durati
 async fn a_repair_takes_as_long_whatever_becomes_of_these_reads() {
     for (at_once, least) in [("8", 16), ("2", 0), ("1", 0)] {
         // Nothing but the repair's own requests.
-        let (alone, _) = repair(at_once, 0, |stage| READS.iter().for_each(|it| stage.cloud.when(it).hang())).await;
+        let (alone, _) =
+            repair(at_once, 0, |stage| READS_OF_IMPACT.iter().for_each(|it| stage.cloud.when(it).hang())).await;
         let (with_groups, report) = repair(at_once, 30, |_| ()).await;
         assert_eq!(with_groups, alone, "at most {at_once} at once");
         let shown = names(only(&report)).len();
         assert!(shown >= least, "{shown} of 30, at most {at_once} at once");
-        let (denied, report) = repair(at_once, 3, |stage| READS.iter().for_each(|it| stage.cloud.deny(it))).await;
+        let (denied, report) =
+            repair(at_once, 3, |stage| READS_OF_IMPACT.iter().for_each(|it| stage.cloud.deny(it))).await;
         assert_eq!(denied, alone, "denied, at most {at_once} at once");
         let entry = only(&report);
         assert!(entry.get("impact").is_none() && entry["detail"].as_str().unwrap().contains("ListNodegroups"));
-        let (failing, _) = repair(at_once, 3, |stage| READS.iter().for_each(|it| stage.cloud.when(it).fail())).await;
+        let (failing, _) =
+            repair(at_once, 3, |stage| READS_OF_IMPACT.iter().for_each(|it| stage.cloud.when(it).fail())).await;
         assert_eq!(failing, alone, "failing, at most {at_once} at once");
     }
 }
@@ -279,7 +283,7 @@ async fn a_scan_shows_the_same_in_the_same_order_and_waits_for_it() {
         assert_eq!(one.get("impact"), other.get("impact"));
     }
     stage.cloud.clear_calls();
-    for it in READS {
+    for it in READS_OF_IMPACT {
         stage.cloud.deny(it);
     }
     let denied = scanned(&stage).await;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::cloud::{Action, Call, Caller, Entry, EntrySpec, Phase, Policy, World, trust};
+use crate::impact::READS_OF_IMPACT;
 use crate::jobs::{Job, ROLE, ROLE_ARN, Scene, node, owned};
 use crate::stage::{CLUSTER, REGION, Stage, viewer};
 
@@ -103,7 +104,8 @@ async fn disturbed(job: Job, hold: &str, act: Act, n: usize) -> Result<Option<Di
     let seen = Arc::clone(&left);
     scene.stage.cloud.intercept(move |call, phase, world| {
         if call.n == n && phase == Phase::Before {
-            let acted = act.happens(world);
+            // Whoever acts before a read beside the work acts before the next call of the work.
+            let acted = !READS_OF_IMPACT.contains(&call.operation.as_str()) && act.happens(world);
             *seen.lock().unwrap() = Some((acted, world.cluster(REGION, CLUSTER).entries.get(ROLE_ARN).cloned()));
         }
         Action::Proceed

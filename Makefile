@@ -34,6 +34,10 @@ DEBUG_COMMAND := $(TARGET)/debug/access-entry-guard
 RELEASE_BOOTSTRAP := $(TARGET)/lambda/bootstrap/bootstrap
 PACKAGE := $(TARGET)/package
 
+# One set of features for everything that is compiled to be tried: two would be compiled twice. What is shipped has only its
+# own.
+DEV := --locked --features cli
+
 # What the scenarios and their AWS said to each other, as `make check` recorded it.
 RECORDING := $(TARGET)/recording.jsonl
 
@@ -67,21 +71,21 @@ demo: ## The story, told twice: on a local AWS emulator, and on a strict AWS in 
 	  then echo "This takes about half a minute, and a little more where something is to be compiled."; \
 	  else echo "The first time this takes about five minutes on two cores: it installs the emulator into $(VENV)/ and compiles the function. After that, half a minute."; fi
 	@$(MAKE) --no-print-directory $(VENV_READY)
-	@echo "Compiling the function and its scenarios (development profile) ..."
-	@cargo test --locked --no-run --test scenarios
-	@BOOTSTRAP=$(DEBUG_BOOTSTRAP) PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python tests/deployed/demo.py
+	@echo "Compiling the function, the command and their scenarios (development profile) ..."
+	@cargo test $(DEV) --no-run --test scenarios
+	@BOOTSTRAP=$(DEBUG_BOOTSTRAP) COMMAND=$(DEBUG_COMMAND) PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python tests/deployed/demo.py
 	@printf '\nACT 2 of 2: the same story on a strict AWS inside the test process, which binds role IDs as EKS does\n\n'
-	@cargo test --locked --quiet --test scenarios -- --nocapture $(STORY)
+	@cargo test $(DEV) --quiet --test scenarios -- --nocapture $(STORY)
 	@printf '\nBoth acts went as they should. Nothing was left running.\n'
 
 check: ## The fast part of `make test`: format, clippy, unit, property and scenario tests
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy $(DEV) --all-targets -- -D warnings
 	@rm -f $(RECORDING)
-	CLOUD_RECORDING=$(RECORDING) cargo test --locked
+	CLOUD_RECORDING=$(RECORDING) cargo test $(DEV)
 
 test: $(VENV_READY) try-evaluator try-browser deny lint budgets check honest ## Everything: dependencies, check, template, sizes, the packaged function on an emulator
-	BOOTSTRAP=$(RELEASE_BOOTSTRAP) BUILD_TOOLS=$(BUILD_TOOLS)/bin $(PYTEST)
+	BOOTSTRAP=$(RELEASE_BOOTSTRAP) COMMAND=$(DEBUG_COMMAND) BUILD_TOOLS=$(BUILD_TOOLS)/bin $(PYTEST)
 	@$(MAKE) --no-print-directory live-tested BOOTSTRAP=$(RELEASE_BOOTSTRAP)
 	@$(MAKE) --no-print-directory command-tested BOOTSTRAP=$(RELEASE_BOOTSTRAP)
 
@@ -92,8 +96,8 @@ deny: $(VENV_READY) ## The dependencies: licences, bans, duplicates, sources, an
 	@VENV=$(VENV) .ci/deny
 
 deployed: $(VENV_READY) ## The deployed tests alone, with a development build
-	cargo build --locked --bin bootstrap
-	BOOTSTRAP=$(DEBUG_BOOTSTRAP) $(PYTEST)
+	cargo build $(DEV) --bins
+	BOOTSTRAP=$(DEBUG_BOOTSTRAP) COMMAND=$(DEBUG_COMMAND) $(PYTEST)
 
 evaluator: $(EVALUATOR_READY) ## Install the IAM evaluator that the deployed tests compare with, and Node if there is none
 
@@ -115,16 +119,15 @@ local-aws: ## Build the AWS in the process as a server on loopback ports
 	cargo build --locked --manifest-path tests/local_aws/Cargo.toml --bin local-aws --target-dir $(LOCAL_AWS_TARGET)
 
 $(RECORDING):
-	CLOUD_RECORDING=$@ cargo test --locked --test scenarios
+	CLOUD_RECORDING=$@ cargo test $(DEV) --test scenarios
 
 live-tested: $(VENV_READY) local-aws ## The tests of `make live-test` and of HTTPS, against the AWS of the scenarios on loopback ports
-	@[ -n '$(BOOTSTRAP)' ] || cargo build --locked --bin bootstrap
+	@[ -n '$(BOOTSTRAP)' ] || cargo build $(DEV) --bin bootstrap
 	LOCAL_AWS=$(LOCAL_AWS) BOOTSTRAP=$(or $(BOOTSTRAP),$(DEBUG_BOOTSTRAP)) $(LIVE_PYTEST)
 	LOCAL_AWS=$(LOCAL_AWS) BOOTSTRAP=$(or $(BOOTSTRAP),$(DEBUG_BOOTSTRAP)) $(BENCH_PYTEST)
 
 command-tested: $(VENV_READY) local-aws ## The command access-entry-guard against the AWS of the scenarios, and its HTML page in Chromium
-	@[ -n '$(BOOTSTRAP)' ] || cargo build --locked --bin bootstrap
-	cargo build --locked --features cli --bin access-entry-guard
+	cargo build $(DEV) --bins
 	LOCAL_AWS=$(LOCAL_AWS) BOOTSTRAP=$(or $(BOOTSTRAP),$(DEBUG_BOOTSTRAP)) COMMAND=$(DEBUG_COMMAND) $(COMMAND_PYTEST)
 
 build: $(BUILD_TOOLS_READY) ## Build the function for Lambda, with Cargo Lambda: [ARCHITECTURE=x86_64|arm64]
@@ -181,7 +184,7 @@ mutants: ## Does a unit test fail for every small change of a decision? (needs c
 DEPTHS ?= 2x2
 
 explore: ## Every history of a repair in a small world, further than `make check`: [DEPTHS=2x2]
-	EXPLORE='$(DEPTHS)' cargo test --locked --lib -- --nocapture repair::explore
+	EXPLORE='$(DEPTHS)' cargo test $(DEV) --lib -- --nocapture repair::explore
 
 bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits shared']
 	cargo build --release --locked --manifest-path tests/local_aws/Cargo.toml --target-dir $(LOCAL_AWS_TARGET)

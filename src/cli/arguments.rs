@@ -21,4 +21,15 @@ pub(crate) enum Command {
     Event(event::Arguments),
     #[command(flatten)]
     Deployed(deployed::Command),
+    /// Print the completions for a shell
+    ///
+    /// For bash: access-entry-guard completions bash > ~/.local/share/bash-completion/completions/access-entry-guard
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page, in roff
+    ///
+    /// To read it: access-entry-guard man | man -l -
+    Man,
 }

@@ -16,7 +16,7 @@ mod stop;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use arguments::{Arguments, Command};
 use session::Session;
@@ -40,6 +40,28 @@ async fn run(arguments: Arguments) -> Result<u8, Stop> {
         Command::Explain(arguments) => explain::run(arguments).await,
         Command::Creators(arguments) => creators::run(&Session::begin().await?, arguments).await,
         Command::Event(arguments) => event::run(&Session::begin().await?, arguments).await,
+        Command::Completions { shell } => print_completions(shell),
+        Command::Man => print_manual(),
         Command::Deployed(command) => deployed::run(&Session::begin().await?, command).await,
     }
+}
+
+fn print_completions(shell: clap_complete::Shell) -> Result<u8, Stop> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "access-entry-guard", &mut text);
+    output::print(&String::from_utf8_lossy(&text))?;
+    Ok(0)
+}
+
+/// The page of the command, and after it those of its subcommands.
+fn print_manual() -> Result<u8, Stop> {
+    let mut text = Vec::new();
+    let mut all = Arguments::command().disable_help_subcommand(true);
+    all.build();
+    clap_mangen::Man::new(all.clone()).render(&mut text)?;
+    for subcommand in all.get_subcommands() {
+        clap_mangen::Man::new(subcommand.clone()).render(&mut text)?;
+    }
+    output::print(&String::from_utf8_lossy(&text))?;
+    Ok(0)
 }

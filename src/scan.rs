@@ -357,7 +357,8 @@ impl Scanner<'_> {
     /// principals of which no more can be told.
     async fn add_policies(&self, scan: &mut Scan) {
         let fresh = scan.fresh.iter_mut().map(|(at, examined)| (&*at, examined));
-        let told = scan.cases.iter_mut().filter(|case| matches!(&case.verdict, Verdict::Undecided(doubt) if is_told(doubt)));
+        let told =
+            scan.cases.iter_mut().filter(|case| matches!(&case.verdict, Verdict::Undecided(doubt) if is_told(doubt)));
         let told = told.filter_map(|case| Some((&case.sighting.at, case.sighting.entry.as_mut()?)));
         let mut looks = stream::iter(fresh.chain(told))
             .map(|(at, examined)| async move {

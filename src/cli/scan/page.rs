@@ -13,7 +13,8 @@ use crate::output::Page;
 
 pub(super) fn page(seen: &Scan, findings: &[Finding<'_>], scope: &Scope, account: &str, now: OffsetDateTime) -> Page {
     // Users, principals of other accounts and the like reach clusters, and cannot become stale in this way.
-    let is_other = |finding: &&Finding<'_>| matches!(&finding.case.verdict, Verdict::Undecided(doubt) if is_told(doubt));
+    let is_other =
+        |finding: &&Finding<'_>| matches!(&finding.case.verdict, Verdict::Undecided(doubt) if is_told(doubt));
     let (others, broken): (Vec<_>, Vec<_>) = findings.iter().partition(is_other);
     let is = |label: &str| broken.iter().filter(|finding| finding.text("verdict") == label).count();
     Page {

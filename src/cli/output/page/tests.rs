@@ -93,7 +93,19 @@ fn the_policy_names_the_hashes_of_the_style_and_the_script_as_they_stand_in_the_
 fn the_page_has_no_way_to_the_outside() {
     let page = page_of(&NAMES).to_lowercase();
     let own = page.replace(&data_in(&page).to_owned(), "");
-    for way in ["http:", "https:", "src=", "href=", "url(", "@import", "fetch(", "xmlhttprequest", "innerhtml", "style=", "onclick="] {
+    for way in [
+        "http:",
+        "https:",
+        "src=",
+        "href=",
+        "url(",
+        "@import",
+        "fetch(",
+        "xmlhttprequest",
+        "innerhtml",
+        "style=",
+        "onclick=",
+    ] {
         assert!(!own.contains(way), "{way}");
     }
 }

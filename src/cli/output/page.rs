@@ -4,6 +4,8 @@
 //! that it stands in, and which the page's script shows as text only. Should that ever fail, the page's policy still lets
 //! nothing run and nothing load but its one style and its one script, by their hashes.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
@@ -99,7 +101,9 @@ fn block(value: &Value) -> String {
     let mut text = String::new();
     for c in value.to_string().chars() {
         match c {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => text += &format!("\\u{:04x}", u32::from(c)),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                let _ = write!(text, "\\u{:04x}", u32::from(c));
+            }
             c => text.push(c),
         }
     }

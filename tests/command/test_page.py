@@ -430,6 +430,10 @@ def test_on_a_phone_rows_are_cards_that_name_their_parts_and_still_a_table(show)
     assert all(above["y"] + above["height"] <= below["y"] + 1 for above, below in zip(cells, cells[1:], strict=False))
     label = card.locator('[data-label="Region"]').evaluate("it => getComputedStyle(it, '::before').content")
     assert label == '"Region"'
+    # As Chromium tells it to a screen reader.
+    told = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    roles = [node.get("role", {}).get("value") for node in told]
+    assert roles.count("table") == 1 and roles.count("row") == rows(page).count() + 1
     page.get_by_role("columnheader", name="Region").get_by_role("button").click()
     regions = column(page, "Region")
     assert regions == sorted(regions)

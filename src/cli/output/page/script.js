@@ -224,7 +224,7 @@
     return direction * (typeof a === "number" ? a - b : collator.compare(a, b));
   }
 
-  // Roles are said, since rows that are laid out as cards would lose them.
+  // Roles are said for browsers that take them from rows that are laid out as cards.
   function table(columns, items, heading, canSort) {
     const body = element("tbody", { role: "rowgroup" });
     const rows = items.map((item) => {

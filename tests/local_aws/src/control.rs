@@ -8,6 +8,7 @@
 //! | `cluster` | `region`, `name`, `tags` | adds a cluster with an API server that listens ([`crate::kubernetes`]) |
 //! | `uses-role` | `region`, `cluster`, `kind`, `name`, `role`, `status`, `issues`, `ageSeconds` | adds a `nodegroup`, `fargateProfile` or `capability` that uses the role of this ARN |
 //! | `habits` | names and values | changes what AWS leaves open ([`interference::change_habits`]) |
+//! | `principal` | `arn` | adds an IAM user, or a principal of another account, that EKS knows |
 //! | `record-events` | | from now on roles that come and go are recorded ([`crate::event_bridge`]) |
 //! | `deliver-events` | `afterMs` | from now on the function gets what was recorded |
 //! | `log` | `line` | what the function wrote |
@@ -105,6 +106,10 @@ async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value 
         }
         "uses-role" => setting::add_user(cloud, command),
         "habits" => interference::change_habits(cloud, command),
+        "principal" => {
+            cloud.add_principal(text("arn"));
+            json!({})
+        }
         "record-events" => {
             site.events.record(site).await;
             json!({})

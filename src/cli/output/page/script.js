@@ -19,7 +19,8 @@
   const breakable = (text) => text.split(/(?<=[/:@])|(?=\{\{)/).flatMap((part) => [element("wbr", {}), part]).slice(1);
 
   function when(text, toTheMinute) {
-    return element("time", { datetime: text }, text.slice(0, toTheMinute ? 16 : 19).replace("T", " "));
+    const part = (from, to) => element("span", { class: "whole" }, text.slice(from, to));
+    return element("time", { datetime: text }, part(0, 10), " ", part(11, toTheMinute ? 16 : 19));
   }
 
   // How long before the page was made.
@@ -45,7 +46,7 @@
     return element("ul", {}, policies.map(item));
   }
 
-  const list = (texts) => element("ul", {}, texts.map((text) => element("li", {}, text)));
+  const list = (texts) => element("ul", {}, texts.map((text) => element("li", {}, ...breakable(text))));
 
   // The words that the filter looks for in an entry.
   function wordsOf(entry) {
@@ -175,7 +176,7 @@
   const none = () => [element("span", { class: "quiet", "aria-hidden": "true" }, "–"), element("span", { class: "unseen" }, "none")];
   const words = (texts) => ({ sort: texts.join(" "), show: texts.length ? list(texts) : none(), isNothing: !texts.length });
   const word = (text = "") => ({ sort: text, show: text ? breakable(text) : none(), isNothing: !text, isShort: text.length <= 24 });
-  const moment = (text) => ({ sort: text ? Date.parse(text) : "", show: text ? when(text, true) : none(), isNothing: !text, isShort: true });
+  const moment = (text) => ({ sort: text ? Date.parse(text) : "", show: text ? when(text, true) : none(), isNothing: !text });
 
   function policies(entry) {
     if (!entry.accessPolicies) return { sort: "", show: element("span", { class: "quiet" }, "could not be read") };
@@ -223,7 +224,7 @@
     return direction * (typeof a === "number" ? a - b : collator.compare(a, b));
   }
 
-  // Roles are said, since rows that are laid out as cards would lose them.
+  // Roles are said for browsers that take them from rows that are laid out as cards.
   function table(columns, items, heading, canSort) {
     const body = element("tbody", { role: "rowgroup" });
     const rows = items.map((item) => {

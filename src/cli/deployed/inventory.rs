@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use access_entry_guard::deployed::{Answer, Word, meaning};
 use access_entry_guard::model::Region;
+use access_entry_guard::row::form::rfc3339;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::arguments::Inventory;
 use super::{Guard, Payload};
-use crate::output::{Format, Sheet, print, shown};
+use crate::output::{Format, Page, Sheet, print, shown};
 use crate::session::Session;
 use crate::stop::Stop;
 
@@ -41,7 +43,7 @@ pub(super) async fn run(session: &Session, arguments: Inventory) -> Result<u8, S
         (Format::Table, _) => print(&for_people(&list.whole, rows))?,
         (Format::Markdown, _) => print(&sheet(rows).markdown())?,
         (Format::Csv, _) => print(&sheet(rows).csv()?)?,
-        (Format::Html, _) => return Err(Stop::because("html is not ready")),
+        (Format::Html, _) => print(&page(&list.whole, rows).html())?,
     }
     if format != Format::Json && format != Format::Table && list.whole["nextToken"].is_string() {
         let token = list.whole["nextToken"].as_str().unwrap_or_default();
@@ -134,6 +136,36 @@ fn for_people(whole: &Value, rows: &[Value]) -> String {
         let _ = writeln!(out, "There is more: --next-token '{}'", shown(token));
     }
     out
+}
+
+/// The list as a page.
+fn page(whole: &Value, rows: &[Value]) -> Page {
+    let with_known = |row: &Value| {
+        let mut row = row.clone();
+        if row["known"].is_null() {
+            row["known"] = row["state"].clone();
+        }
+        row
+    };
+    let is = |word: &str| rows.iter().filter(|row| row["known"] == word).count();
+    let mut scope = vec![
+        "From the ledger of the deployed function. An entry that the function never saw good is not in it; access-entry-guard \
+         scan shows it."
+            .to_owned(),
+    ];
+    if whole["nextToken"].is_string() {
+        scope.push("This is a part of the list.".to_owned());
+    }
+    Page {
+        title: "Who has access, as the ledger knows it",
+        account: whole["accountId"].as_str().unwrap_or_default().to_owned(),
+        made_at: rfc3339(OffsetDateTime::now_utc()),
+        scope,
+        counts: vec![("rows", rows.len()), ("role recreated", is("roleRecreated")), ("role gone", is("roleGone"))],
+        findings: Vec::new(),
+        access: rows.iter().map(with_known).collect(),
+        blind_spots: None,
+    }
 }
 
 /// Groups and access policies with their scopes, in a few words.

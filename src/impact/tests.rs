@@ -67,7 +67,9 @@ fn user(kind: UserKind, name: &str, status: &str) -> User {
 fn users(found: impl IntoIterator<Item = User>) -> Users {
     let mut users = Users::default();
     found.into_iter().for_each(|user| users.add(user));
-    UserKind::ALL.into_iter().for_each(|kind| users.end(kind));
+    for kind in UserKind::ALL {
+        users.end(kind);
+    }
     users
 }
 
@@ -155,7 +157,9 @@ fn a_person_is_told_only_of_what_may_be_missing_for_an_entry_of_the_type() {
     let mut seen = Users::default();
     seen.give_up(UserKind::Nodegroup, Unread::Fault(fault));
     seen.give_up(UserKind::Nodegroup, Unread::TooMany);
-    UserKind::ALL.into_iter().for_each(|kind| seen.end(kind));
+    for kind in UserKind::ALL {
+        seen.end(kind);
+    }
     let told = seen.what_is_missing(&EntryType::Ec2Linux).expect("node groups may be missing");
     assert!(told.contains("ListNodegroups: AccessDeniedException"), "{told}");
     assert_eq!(seen.what_is_missing(&EntryType::Standard), None);

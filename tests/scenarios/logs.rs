@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cloud::{Cloud, EntrySpec};
-use crate::stage::{Stage, command, command_for, everything, viewer};
+use crate::cloud::{Cloud, EntrySpec, UserKind};
+use crate::stage::{CLUSTER, REGION, Stage, command, command_for, everything, viewer};
 
 /// What no log line and no error may contain.
 const SECRET: &str = "S3CR3T";
@@ -256,6 +257,8 @@ async fn everything_that_is_told() -> (Vec<Value>, Vec<Value>) {
     reports.push(stage.deliver(stage.created(&role)).await.unwrap());
     let admin = stage.role_with("admin", everything()).await;
     let admin = stage.cloud.recreate_role(&admin.name);
+    let cluster = stage.cloud.cluster(REGION, CLUSTER);
+    cluster.user(UserKind::Capability, "argo", &admin.arn, "DEGRADED", Duration::from_hours(1));
     stage.settle().await;
     reports.push(stage.deliver(stage.created(&admin)).await.unwrap());
     let claimed = |mut command: Value| {

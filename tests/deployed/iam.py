@@ -26,8 +26,8 @@ def put_policy(emulator, name: str, policy: list[dict]):
 def as_the_emulator_reads_it(policy: list[dict]) -> list[dict]:
     """What the statements on parts of clusters and on metrics allow, in the words that the emulator understands."""
     on_clusters = f"arn:aws:eks:*:{ACCOUNT}:cluster/*"
-    on_others = (":access-entry/", ":nodegroup/")
-    entries = [s | {"Resource": on_clusters} for s in policy if any(kind in str(s["Resource"]) for kind in on_others)]
+    parts = (":access-entry/", ":nodegroup/", ":fargateprofile/", ":capability/")
+    entries = [s | {"Resource": on_clusters} for s in policy if any(part in s["Resource"] for part in parts)]
     metrics = [s | {"Condition": {}} for s in policy if "cloudwatch:namespace" in str(s.get("Condition"))]
     return entries + metrics
 

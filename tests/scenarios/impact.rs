@@ -283,8 +283,8 @@ async fn a_scan_shows_the_same_in_the_same_order_and_waits_for_it() {
         assert_eq!(one.get("impact"), other.get("impact"));
     }
     stage.cloud.clear_calls();
-    for it in READS_OF_IMPACT {
-        stage.cloud.deny(it);
+    for operation in READS_OF_IMPACT {
+        stage.cloud.deny(operation);
     }
     let denied = scanned(&stage).await;
     assert_eq!(roles(&denied), ["a", "b", "z"]);

@@ -257,8 +257,8 @@ async fn everything_that_is_told() -> (Vec<Value>, Vec<Value>) {
     reports.push(stage.deliver(stage.created(&role)).await.unwrap());
     let admin = stage.role_with("admin", everything()).await;
     let admin = stage.cloud.recreate_role(&admin.name);
-    let an_hour = Duration::from_hours(1);
-    stage.cloud.cluster(REGION, CLUSTER).user(UserKind::Capability, "argocd", &admin.arn, "ACTIVE", an_hour);
+    let cluster = stage.cloud.cluster(REGION, CLUSTER);
+    cluster.user(UserKind::Capability, "argo", &admin.arn, "DEGRADED", Duration::from_hours(1));
     stage.settle().await;
     reports.push(stage.deliver(stage.created(&admin)).await.unwrap());
     let claimed = |mut command: Value| {

@@ -61,7 +61,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo check test lint deny deployed honest local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix explore mutants fuzz bench clean evaluator
-.PHONY: event check-entry inventory-csv inventory-markdown live-test live-tested live-bench try-evaluator browser try-browser command-tested
+.PHONY: live-test live-tested live-bench try-evaluator browser try-browser command-tested
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -191,23 +191,8 @@ bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 
 	@$(VENV)/bin/python tests/bench/bench.py $(RELEASE_BOOTSTRAP) $(LOCAL_AWS_TARGET)/release $(TARGET)/bench $(SECTION)
 
 # What follows asks AWS, with the AWS CLI and the caller's credentials. FUNCTION is a name or an ARN; FUNCTION_REGION its
-# Region, where it is neither in the ARN nor the CLI's own. make ends with status 2 whatever a script ended with: where the
-# status matters, call the script.
+# Region, where it is neither in the ARN nor the CLI's own.
 FUNCTION ?= access-entry-guard
-INVOCATION = --function '$(FUNCTION)' --function-region '$(FUNCTION_REGION)' \
-  --principal '$(PRINCIPAL)' --cluster '$(CLUSTER)' --region '$(REGION)'
-
-event: ## An event for a role of your account, as JSON: ROLE_NAME=node [EVENT=CreateRole|DeleteRole]
-	@$(PYTHON) tests/tools/event.py '$(ROLE_NAME)' $(EVENT)
-
-check-entry: ## Are access entries good? [PRINCIPAL=arn] [CLUSTER=name] [REGION=its Region] [ACCEPT=reasons] [FUNCTION=name]
-	@$(PYTHON) tests/tools/check_entry.py $(INVOCATION) --accept '$(ACCEPT)'
-
-inventory-csv: ## Who has access to which cluster, as CSV: [PRINCIPAL=arn] [CLUSTER=name] [REGION=its Region] [FUNCTION=name]
-	@$(PYTHON) tests/tools/inventory.py $(INVOCATION) --format csv
-
-inventory-markdown: ## The same as a Markdown table
-	@$(PYTHON) tests/tools/inventory.py $(INVOCATION) --format markdown
 
 live-bench: ## What invocations of the deployed function took, out of its log, beside `make bench`: [FUNCTION=name] [DAYS=7]
 	@$(PYTHON) tests/tools/live_bench.py --function '$(FUNCTION)' --function-region '$(FUNCTION_REGION)' \

@@ -65,7 +65,8 @@ impl EntrySeen<'_> {
     fn is_role(self, role_id: &RoleId) -> String {
         let role = quoted(&json!({"RoleName": self.principal.name()}));
         format!(
-            "[ \"$(aws iam get-role --cli-input-json {role} --query Role.RoleId --output text)\" = {} ]",
+            "[ \"$(aws iam get-role --region {} --cli-input-json {role} --query Role.RoleId --output text)\" = {} ]",
+            self.cluster.region,
             word(&role_id.0)
         )
     }

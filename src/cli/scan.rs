@@ -160,6 +160,10 @@ fn blind_spots(seen: &Scan) -> Vec<Value> {
     seen.blind_spots.iter().map(value).collect()
 }
 
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 fn sheet(findings: &[Finding<'_>]) -> Sheet {
     let rows = findings.iter().map(|finding| {
         let would = match finding.text("reason") {
@@ -202,10 +206,10 @@ fn as_text(seen: &Scan, findings: &[Finding<'_>], with_all_commands: bool) -> St
     let is = |label: &str| rest.iter().filter(|finding| finding.text("verdict") == label).count();
     let _ = writeln!(
         text,
-        "{} entries in {} clusters of {} Regions: {} stale, {} orphaned, {} bound to their role, {} that are not judged.",
-        seen.entries_examined,
-        seen.clusters,
-        seen.regions,
+        "{} in {} of {}: {} stale, {} orphaned, {} bound to their role, {} that are not judged.",
+        count(seen.entries_examined, "entry", "entries"),
+        count(seen.clusters, "cluster", "clusters"),
+        count(seen.regions, "Region", "Regions"),
         is("stale"),
         is("orphaned"),
         seen.fresh.len(),

@@ -3,6 +3,8 @@
 Ends with status 1 where the story goes another way than it should, and leaves nothing behind in any case.
 """
 
+import os
+import subprocess
 import sys
 import textwrap
 import time
@@ -15,10 +17,11 @@ REGION = "eu-west-1"
 SETTLE_SECONDS = "2"
 
 INTRODUCTION = f"""
-ACT 1 of 2: the deployed function (about 15 seconds)
+ACT 1 of 2: the command and the deployed function (about 15 seconds)
 
-A local AWS emulator (MiniStack) plays CloudFormation, Lambda, IAM, EKS, DynamoDB and CloudWatch. This act shows that
-the template deploys, what the function sees, does and answers, and what is left to read afterwards. The emulator does
+A local AWS emulator (MiniStack) plays CloudFormation, Lambda, IAM, EKS, DynamoDB and CloudWatch. This act shows the
+command that finds the fault with nothing deployed, that the template deploys, what the function sees, does and answers,
+and what is left to read afterwards. The emulator does
 not bind an access entry to its role's ID, as EKS does: that the nodes were locked out, and are let in again, is what
 act 2 shows. The role settles for {SETTLE_SECONDS} seconds here instead of 60 before its entry is touched.
 """
@@ -32,13 +35,11 @@ def main():
     say(INTRODUCTION)
     with Emulator() as emulator:
         step(f"A local AWS is up at {emulator.url}")
-        stack = Stack(emulator).deploy(SettleSeconds=SETTLE_SECONDS)
-        step(f"CloudFormation deployed template.yaml: {len(stack.resources())} resources")
-        tell(emulator, stack)
+        tell(emulator)
     say("\nAct 1 went as it should.")
 
 
-def tell(emulator: Emulator, stack: Stack):
+def tell(emulator: Emulator):
     """Before, the fault, the answer, after."""
     cluster = Cluster(emulator, "prod", REGION)
     role = create_role(emulator, "node")
@@ -51,6 +52,12 @@ def tell(emulator: Emulator, stack: Stack):
     show(("role ID", f"{role['RoleId']} -> {recreated['RoleId']}"), ("created", recreated["CreateDate"]))
     show(("the entry", "looks as before; but on EKS every node gets 401 from now on"))
     expect(cluster.entry(role) == before, "the entry should look as before")
+
+    step("Nothing is deployed yet. access-entry-guard scan looks, changes nothing, and prints the repair:")
+    expect(scan(emulator) == 1, "scan should find the stale entry")
+
+    stack = Stack(emulator).deploy(SettleSeconds=SETTLE_SECONDS)
+    step(f"CloudFormation deployed template.yaml: {len(stack.resources())} resources")
 
     step(f"CloudTrail's event of the creation reaches the function (it waits until the role is {SETTLE_SECONDS} s old):")
     report = stack.invoke(creation_event(recreated), alias="events")
@@ -89,6 +96,18 @@ def tell(emulator: Emulator, stack: Stack):
     step("The same event once more, since events may come twice:")
     show(("verdict", again["entries"][0]["verdict"]), ("outcome", again["entries"][0]["outcome"]))
     expect(cluster.entry(role) == after, "the second event should change nothing")
+
+    step("access-entry-guard scan once more:")
+    expect(scan(emulator) == 0, "scan should find nothing stale")
+
+
+def scan(emulator: Emulator) -> int:
+    """Runs the command as a person does, shows what it prints, and gives its exit status."""
+    command = [os.environ["COMMAND"], "scan", "--region", REGION, "--output", "table"]
+    done = subprocess.run(command, env=os.environ | emulator.environment, capture_output=True, text=True, timeout=60)
+    say(textwrap.indent(f"$ access-entry-guard scan --region {REGION}\n{done.stdout}{done.stderr}".rstrip(), "    "))
+    show(("exit status", done.returncode))
+    return done.returncode
 
 
 def wait_for_alarm(stack: Stack, suffix: str) -> str:

@@ -52,6 +52,11 @@ class Emulator:
         """What the server wrote, the functions' output included."""
         return Path(self._directory, "server.log")
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program needs to reach the emulator with the account's root credentials."""
+        return {"AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "unused"}
+
     def client(self, service: str, region: str = HOME_REGION):
         """A client with the account's root credentials."""
         key = (service, region)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from stack import PROJECT
-from test_tools import aws  # noqa: F401 - the fixture
+from stand_in_cli import aws  # noqa: F401 - the fixture
 
 ARN = "arn:aws:lambda:us-east-1:111122223333:function:guard"
 

@@ -13,7 +13,7 @@ from cfnlint.decode import decode_str
 from documents import TEXTS
 from evaluator import ALLOWED, NOT_ALLOWED, Request, decide
 from stack import PROJECT, TEMPLATE
-from test_tools import BLIND, ROLE, UNDECIDED, entry, needs, report
+from stand_in_cli import BLIND, ROLE, UNDECIDED, entry, needs, report
 
 EXAMPLES = PROJECT / "tests" / "deployed" / "terraform"
 CHECK_TF = EXAMPLES / "check.tf"

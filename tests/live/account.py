@@ -1,17 +1,13 @@
 """The caller's account, the cluster and the function: who we are, and whether we are welcome here."""
 
 import json
-import sys
-from pathlib import Path
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from sample_events import HOME_REGIONS
 from subject import TAG
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tools"))
-from event import HOME_REGIONS  # noqa: E402
 
 VIEW_POLICY = "AmazonEKSViewPolicy"
 

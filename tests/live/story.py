@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import sys
-from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,10 +18,8 @@ from door import PATH, Door
 from made import Made
 from patience import NotInTime, Stopwatch, until
 from questions import Rebinding, Seen
+from sample_events import EVENTS, SAMPLES, fill_creation, fill_envelope
 from subject import Subject
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tools"))
-from event import EVENTS, SAMPLES, fill_creation, fill_envelope  # noqa: E402
 
 # For how long a good entry may take to have an effect, and a bad one to lose it.
 EFFECT_LIMIT = 120

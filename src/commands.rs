@@ -2,8 +2,8 @@
 //!
 //! Each is safe by itself and safe to run again. The deletion runs only if the entry is still the one that was seen (by its
 //! ARN, which is new with every creation) and the role still has the ID that was looked at. The creation runs only if there is
-//! no entry, and for that role ID; an association only if the policy is not there, whatever its scope. Both wait for EKS to
-//! know what was done before them. Everything foreign is inside JSON inside single quotes, which no character of it can end.
+//! no entry, and for that role ID; an association only for that role ID, and if the policy is not there, whatever its scope. Both
+//! wait for EKS to know what was done before them. Everything foreign is inside JSON inside single quotes, which no character of it can end.
 
 use serde_json::{Map, Value, json};
 
@@ -32,7 +32,7 @@ impl EntrySeen<'_> {
             format!("{role} && {is_seen} && {}", self.eks("delete-access-entry", self.entry()))
         });
         let creation = self.creation(snapshot, role_id);
-        let associations = snapshot.access_policies.iter().map(|policy| self.association(policy));
+        let associations = snapshot.access_policies.iter().map(|policy| self.association(policy, role_id));
         deletion.into_iter().chain([creation]).chain(associations).collect()
     }
 
@@ -61,11 +61,12 @@ impl EntrySeen<'_> {
         )
     }
 
-    /// Whether the role has this ID now: true or false, as a command.
+    /// Whether the role has this ID now: true or false, as a command, which says so if it has another.
     fn is_role(self, role_id: &RoleId) -> String {
         let role = quoted(&json!({"RoleName": self.principal.name()}));
         format!(
-            "[ \"$(aws iam get-role --region {} --cli-input-json {role} --query Role.RoleId --output text)\" = {} ]",
+            "{{ [ \"$(aws iam get-role --region {} --cli-input-json {role} --query Role.RoleId --output text)\" = {} ] || \
+             {{ echo 'Nothing is done: the role is another one than was looked at. Scan again.' >&2; false; }}; }}",
             self.cluster.region,
             word(&role_id.0)
         )
@@ -107,15 +108,16 @@ impl EntrySeen<'_> {
         )
     }
 
-    /// Associates a policy, if it is not there, as soon as EKS knows the entry.
-    fn association(self, policy: &AccessPolicy) -> String {
+    /// Associates a policy, if it is not there and the role has this ID, as soon as EKS knows the entry.
+    fn association(self, policy: &AccessPolicy, role_id: &RoleId) -> String {
         let mut members = self.entry();
         members.insert("policyArn".to_owned(), json!(policy.policy_arn));
         members.insert("accessScope".to_owned(), json!(policy.access_scope));
         let arn = json!(policy.policy_arn).to_string().replace('`', "\\u0060").replace('\'', "\\u0027");
         format!(
-            "for wait in {WAITS}; do sleep $wait; there=$({} --query 'length(associatedAccessPolicies[?policyArn==`{arn}`])' \
-             --output json) && break; done; [ \"$there\" = 0 ] && {}",
+            "{} && for wait in {WAITS}; do sleep $wait; there=$({} --query 'length(associatedAccessPolicies[?policyArn==`{arn}`])' \
+             --output json) && break; done && [ \"$there\" = 0 ] && {}",
+            self.is_role(role_id),
             self.eks("list-associated-access-policies", self.entry()),
             self.eks("associate-access-policy", members)
         )

@@ -221,7 +221,8 @@ pub fn meaning(word: Word, answer: &Answer, accepted: &[String]) -> Meaning {
         Word::Check => of_check(report, accepted),
         Word::Inventory => Meaning::new(0, ""),
         Word::Forget => of_forget(report),
-        Word::Approve | Word::Restore => of_release(report),
+        Word::Approve => of_release(report, "repaired"),
+        Word::Restore => of_release(report, "restored"),
         Word::Repair | Word::Sweep | Word::Event => of_work(report),
     }
 }
@@ -254,7 +255,14 @@ fn of_check(report: &Value, accepted: &[String]) -> Meaning {
     let bad = entries.iter().filter(|entry| matches!(verdict(entry).as_str(), "stale" | "orphaned" | "missing"));
     let bad = bad.count();
     if bad > 0 {
-        return Meaning::new(1, format!("{bad} of {} entries do not let their role in.", entries.len()));
+        return Meaning::new(
+            1,
+            format!(
+                "{bad} of {} entries do not let their role in. A sweep repairs them, or says why they wait: access-entry-guard \
+                 sweep",
+                entries.len()
+            ),
+        );
     }
     if let Some(reason) = report["reason"].as_str() {
         return Meaning::new(2, format!("Nothing was looked at: {reason}."));
@@ -299,10 +307,9 @@ fn of_forget(report: &Value) -> Meaning {
 }
 
 /// A person asked for exactly this entry: whatever else it is, it is not released.
-fn of_release(report: &Value) -> Meaning {
-    let is_done = |entry: &Value| {
-        entry["verdict"] == "fresh" || matches!(entry["outcome"].as_str(), Some("repaired" | "restored"))
-    };
+fn of_release(report: &Value, done: &str) -> Meaning {
+    // An approval of an entry that is good already has nothing left to do; a restore has brought nothing back.
+    let is_done = |entry: &Value| entry["outcome"] == done || (done == "repaired" && entry["verdict"] == "fresh");
     match of_work(report) {
         Meaning { status: 0, summary } if !entries(report).iter().all(is_done) => Meaning::new(1, summary),
         meaning => meaning,
@@ -320,8 +327,14 @@ fn of_work(report: &Value) -> Meaning {
     Meaning::new(u8::from(left > 0 || records > 0), summary(report))
 }
 
+/// How many entries ended so. Those that a tag keeps from being touched wait for nobody.
 fn has_outcome(report: &Value, outcome: &str) -> usize {
-    entries(report).iter().filter(|entry| entry["outcome"] == outcome).count()
+    let is_ignored = |entry: &&Value| entry["reason"] == "ignoreTag";
+    entries(report).iter().filter(|entry| !is_ignored(entry) && entry["outcome"] == outcome).count()
+}
+
+fn number(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// What was looked at and what became of it, in one line.
@@ -339,10 +352,10 @@ pub fn summary(report: &Value) -> String {
         ("wouldRemove", "would be removed (MODE=observe)"),
     ];
     let mut parts = vec![format!(
-        "{} entries examined in {} clusters of {} Regions",
-        count(report, "entriesExamined"),
-        count(report, "clusters"),
-        count(report, "regions")
+        "{} examined in {} of {}",
+        number(count(report, "entriesExamined"), "entry", "entries"),
+        number(count(report, "clusters"), "cluster", "clusters"),
+        number(count(report, "regions"), "Region", "Regions")
     )];
     let of = |(outcome, words): &(&str, &str)| match has_outcome(report, outcome) {
         0 => None,

@@ -149,7 +149,9 @@ async fn work(run: &Run<'_>, cases: impl Stream<Item = Case>, purpose: &Purpose)
 /// Whether nothing is to be changed: there is no unfinished repair, and the entry is fresh or cannot be judged.
 fn is_settled(case: &Case, purpose: &Purpose) -> bool {
     let settled = match (&case.verdict, purpose) {
-        (Verdict::Undecided(Doubt::RecordContradictsDates), Purpose::Approve { .. }) => false,
+        // Of a restore beside a good entry it is told why nothing was done.
+        (Verdict::Undecided(Doubt::RecordContradictsDates), Purpose::Approve { .. })
+        | (Verdict::Fresh(_), Purpose::Restore { .. }) => false,
         (verdict, _) => matches!(verdict, Verdict::Fresh(_) | Verdict::Undecided(_)),
     };
     settled && case.sighting.row.open().is_none()

@@ -179,7 +179,7 @@ impl<'a> Guard<'a> {
         match self.session.reads.get_role(&name).await {
             RoleState::Present(role) => Ok(role.arn),
             RoleState::Absent => Err(Stop(format!(
-                "there is no role {name} in account {}; for what is left of a deleted role give its ARN",
+                "there is no role {name} in account {}; a deleted role is named by its ARN",
                 home.account
             ))),
             RoleState::Unreadable(fault) => {

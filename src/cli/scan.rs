@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use access_entry_guard::blind_spot::BlindSpot;
 use access_entry_guard::case::Case;
 use access_entry_guard::commands::EntrySeen;
-use access_entry_guard::model::{Region, Role};
+use access_entry_guard::model::{Region, Role, RoleState};
 use access_entry_guard::outcome::{Hold, Outcome};
 use access_entry_guard::report::Entry;
 use access_entry_guard::row::form::rfc3339;
@@ -72,6 +72,16 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
             names(&scope.regions)
         )));
     }
+    if seen.entries_examined == 0 && seen.blind_spots.is_empty() {
+        for role in &scope.roles {
+            if session.reads.get_role(&role.name).await == RoleState::Absent {
+                return Err(Stop(format!(
+                    "there is neither a role {} in account {} nor an access entry for it; check the name",
+                    role.name, home.account
+                )));
+            }
+        }
+    }
     let findings: Vec<Finding> = seen.cases.iter().map(Finding::of).collect();
     match format {
         Format::Json => print_json(&to_json(&seen, &findings, &home.account))?,
@@ -112,6 +122,14 @@ impl<'a> Finding<'a> {
             let lines = "With its default settings, the function would repair it.";
             let note = case.note.iter().map(String::as_str);
             entry["detail"] = json!(std::iter::once(lines).chain(note).collect::<Vec<_>>().join(" "));
+        }
+        // Nothing has to be deployed, so there is no function to ask.
+        if let Some(detail) = entry["detail"].as_str() {
+            entry["detail"] = json!(
+                detail
+                    .replace("run the command in remedy", "run its repair commands")
+                    .replace("run the commands in remedy with your own credentials", "run its repair commands")
+            );
         }
         let commands = commands(case);
         entry["commands"] = json!(commands);
@@ -258,8 +276,16 @@ pub(crate) fn describe(text: &mut String, finding: &Finding<'_>, with_all_comman
             let _ = writeln!(text, "  Who created the role: {command}");
         }
     }
-    match (finding.commands.as_slice(), finding.is_held() && !with_all_commands) {
+    let is_orphaned = matches!(case.verdict, Verdict::Orphaned);
+    match (finding.commands.as_slice(), (finding.is_held() || is_orphaned) && !with_all_commands) {
         ([], _) => {}
+        (_, true) if is_orphaned => {
+            let _ = writeln!(
+                text,
+                "  If the role is not to come back, --repair-commands shows what deletes the entry. Whoever needs its settings \
+                 again saves them first."
+            );
+        }
         (_, true) => {
             let _ = writeln!(
                 text,
@@ -267,7 +293,8 @@ pub(crate) fn describe(text: &mut String, finding: &Finding<'_>, with_all_comman
             );
         }
         (commands, false) => {
-            let _ = writeln!(text, "  To repair it (each line is safe to run again):\n");
+            let what = if is_orphaned { "To delete it" } else { "To repair it" };
+            let _ = writeln!(text, "  {what} (each line is safe to run again):\n");
             for command in commands {
                 let _ = writeln!(text, "{command}");
             }

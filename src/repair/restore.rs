@@ -5,14 +5,14 @@ use super::reconciler::{Reconciler, held, state_of};
 use crate::case::Case;
 use crate::model::{RoleArn, RoleId, RoleState};
 use crate::outcome::{Delay, Doubt, Outcome};
-use crate::row::{Before, Permitted, Phase, Repair, State, Target};
+use crate::row::{Before, Permitted, Phase, Repair, Row, State, Target};
 
 impl Reconciler<'_> {
     /// Creates a missing entry from the ledger; `None` asks to read and judge again.
     pub(super) async fn restore(&self, case: &mut Case, principal: &RoleArn, role_id: &RoleId) -> Option<Outcome> {
         let run = self.run;
         if case.sighting.entry.is_some() && case.sighting.row.open().is_none() {
-            case.note = Some("There is an entry; nothing was restored. If it is stale, approve its repair.".to_owned());
+            case.note = Some(why_nothing_is_restored(case));
             return Some(Outcome::None);
         }
         if let RoleState::Unreadable(fault) = &case.sighting.role {
@@ -78,4 +78,19 @@ impl Reconciler<'_> {
             Err(problem) => Some(Outcome::Deferred { delay: problem.reason(), deletion_sent }),
         }
     }
+}
+
+/// There is an entry already: what the archive has besides, and how to get it.
+fn why_nothing_is_restored(case: &Case) -> String {
+    let archived = case.sighting.row.row().and_then(Row::archived);
+    let missing = case.sighting.entry.as_ref().zip(archived);
+    let missing = missing.map(|(entry, archived)| entry.snapshot().missing_of(&archived.wanted)).unwrap_or_default();
+    let stale = "There is an entry, so nothing was restored. If it is stale, approve its repair.";
+    if missing.is_empty() {
+        return stale.to_owned();
+    }
+    format!(
+        "{stale} It lacks what the archived one had: {}. To bring that back, delete the entry, then restore.",
+        missing.join(", ")
+    )
 }

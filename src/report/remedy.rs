@@ -75,8 +75,8 @@ fn invoke(command: &str, case: &Case, invocation: &Invocation) -> String {
     let function = if needs_right { invocation.qualified("approve") } else { invocation.unqualified() };
     let region = function.split(':').nth(3).unwrap_or_default();
     format!(
-        "aws lambda invoke --region {region} --function-name {function} --cli-read-timeout 0 \
-         --cli-binary-format raw-in-base64-out --payload {} /dev/stdout",
+        "report=$(mktemp) && aws lambda invoke --region {region} --function-name {function} --cli-read-timeout 0 \
+         --cli-binary-format raw-in-base64-out --payload {} \"$report\" && cat \"$report\"",
         quoted(&payload)
     )
 }

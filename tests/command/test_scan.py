@@ -133,10 +133,23 @@ def test_a_role_that_was_recreated_once_more_is_let_in_by_nothing(aws, command, 
     printed = commands_of(scan(command))
     recreate_role(aws, "admin")
 
-    for line in printed[:2]:
-        shell.run(line)
+    for line in printed:
+        done = shell.run(line)
+        assert done.returncode != 0 and "the role is another one" in done.stderr
 
     assert not is_bound(aws, "admin"), "nobody looked at this role"
+
+
+def test_a_role_that_was_recreated_once_more_is_given_no_policy_on_an_entry_of_its_own(aws, command, shell):
+    role = a_stale_entry(aws)
+    printed = commands_of(scan(command))
+    aws.client("eks", REGION).delete_access_entry(clusterName=CLUSTER, principalArn=role["Arn"])
+    allow(aws, recreate_role(aws, "admin"))
+
+    for line in printed:
+        shell.run(line)
+
+    assert policies(aws, role) == {}
 
 
 def test_scan_sends_nothing_but_reads(aws, command):
@@ -201,6 +214,7 @@ def test_a_spreadsheet_takes_no_name_for_a_formula_and_markdown_none_for_its_own
         (["--role", "arn:aws:sts::111122223333:assumed-role/admin/ana"], {}, "give the role itself: --role admin"),
         (["--role", "arn:aws:iam::999999999999:role/admin"], {}, "of another account"),
         (["--role", "a b"], {}, "neither the name nor the ARN"),
+        (["--role", "nobody"], {}, "there is neither a role nobody"),
         ([], {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}, "no AWS credentials"),
         ([], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "could not be asked"),
     ],

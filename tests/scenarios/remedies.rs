@@ -140,6 +140,29 @@ async fn a_restore_that_cannot_be_done_says_what_is_missing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_restore_beside_an_entry_says_what_that_one_lacks_and_how_to_bring_it_back() {
+    let stage = Stage::set().with("ON_ROLE_DELETED", "remove");
+    stage.role_with("admin", everything()).await;
+    stage.cloud.with(|world| world.delete_role("admin"));
+    stage.settle().await;
+    stage.deliver(stage.deleted("admin")).await.unwrap();
+    let role = stage.cloud.add_role("admin");
+    stage.settle().await;
+    stage.cloud.add_entry(REGION, CLUSTER, &role.arn, viewer());
+    let report = stage.invoke_as("approve", command_for("restore", &role)).await.unwrap();
+    assert_eq!(outcome(&report), ("none", ""), "{report:#}");
+    let detail = report["entries"][0]["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("AmazonEKSClusterAdminPolicy") && detail.contains("delete the entry, then restore"),
+        "{detail}"
+    );
+    stage.cloud.delete_entry(REGION, CLUSTER, &role.arn);
+    let report = stage.invoke_as("approve", command_for("restore", &role)).await.unwrap();
+    assert_eq!(outcome(&report).0, "restored", "{report:#}");
+    assert_eq!(stage.entry(&role).unwrap().policies.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_that_makes_an_entry_wait_is_named_cluster_administration_first() {
     let stage = Stage::set();
     let role = stale(&stage, "admin").await;

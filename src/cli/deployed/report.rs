@@ -79,14 +79,16 @@ fn describe(out: &mut String, entry: &Value) {
     if !text(entry, "detail").is_empty() {
         let _ = writeln!(out, "  {}", shown(text(entry, "detail")));
     }
-    for (name, words) in [("roleCreatedBy", "The role was created by"), ("claimedBy", "Asked for by who claims to be")]
+    for (name, words) in
+        [("roleCreatedBy", "The role was created by"), ("claimedBy", "Asked for by someone who claims to be")]
     {
         if !text(entry, name).is_empty() {
             let _ = writeln!(out, "  {words} {}", shown(text(entry, name)));
         }
     }
     if !text(entry, "remedy").is_empty() {
-        let _ = writeln!(out, "  What cures it:\n\n{}", shown(text(entry, "remedy")));
+        let remedy = text(entry, "remedy").lines().map(shown).collect::<Vec<_>>().join("\n");
+        let _ = writeln!(out, "  The remedy:\n\n{remedy}");
     }
 }
 
@@ -112,6 +114,13 @@ mod tests {
             let text = as_text(&report, evil, format).expect("a text");
             assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
         }
+    }
+
+    #[test]
+    fn a_remedy_of_two_lines_is_two_lines() {
+        let entry = json!({"verdict": "stale", "outcome": "held", "remedy": "# First deploy.\naws lambda invoke"});
+        let text = as_text(&json!({"entries": [entry]}), "1 held.", Format::Table).expect("a text");
+        assert!(text.lines().any(|line| line == "aws lambda invoke"), "{text}");
     }
 
     #[test]

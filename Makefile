@@ -60,7 +60,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check test lint deny deployed honest local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix explore mutants fuzz bench clean evaluator
+.PHONY: command help demo check test lint deny deployed honest local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix explore mutants fuzz bench clean evaluator
 .PHONY: live-test live-tested live-bench try-evaluator browser try-browser command-tested
 
 help: ## Show this
@@ -146,13 +146,27 @@ budgets: build local-aws ## Binary under 8.5 MB, zip under 4 MB, peak memory on 
 	@$(PYTHON) tests/bench/size.py $(RELEASE_BOOTSTRAP)
 	@$(PYTHON) tests/bench/memory.py $(RELEASE_BOOTSTRAP) $(LOCAL_AWS)
 
-# A release is three files: the zip, its checksum, and what is in it.
+# A release is the zip, its checksum and what is in it, and the command with its checksum.
 ZIP := $(TARGET)/package/access-entry-guard.zip
 
 sbom: ## The bill of materials (CycloneDX 1.5) and the checksum of a zip that is there: [ZIP=path]
 	@$(PYTHON) tests/tools/sbom.py '$(ZIP)'
 
-release: zip sbom ## The zip with its checksum and its bill of materials, in target/package/
+release: zip sbom command ## The zip with its checksum and its bill of materials, and the command, in target/package/
+
+# With the function's linker: the command then runs on any Linux whose glibc is that of Amazon Linux 2023, as CloudShell is.
+COMMAND_PACKAGE := access-entry-guard-x86_64-linux.tar.gz
+COMMAND_FOLDER := $(TARGET)/command
+
+command: $(BUILD_TOOLS_READY) ## The command access-entry-guard for x86-64 Linux, with its completions and its man page, in target/package/
+	PATH="$(BUILD_TOOLS)/bin:$$PATH" cargo lambda build --release $(DEV) --bin access-entry-guard
+	@rm -rf $(COMMAND_FOLDER) && mkdir -p $(COMMAND_FOLDER) $(PACKAGE)
+	@cp $(TARGET)/lambda/access-entry-guard/bootstrap $(COMMAND_FOLDER)/access-entry-guard
+	@cp LICENSE src/docs/changelog.md $(COMMAND_FOLDER)/
+	@for shell in bash zsh fish; do $(COMMAND_FOLDER)/access-entry-guard completions $$shell > $(COMMAND_FOLDER)/completions.$$shell; done
+	@$(COMMAND_FOLDER)/access-entry-guard man > $(COMMAND_FOLDER)/access-entry-guard.1
+	@tar -C $(COMMAND_FOLDER) -czf $(PACKAGE)/$(COMMAND_PACKAGE) .
+	@cd $(PACKAGE) && sha256sum $(COMMAND_PACKAGE) > $(COMMAND_PACKAGE).sha256 && cat $(COMMAND_PACKAGE).sha256
 
 # The fuzz targets, one after the other, on the stable toolchain: there is no unsafe code here for a sanitizer to watch.
 TARGET_NAME ?= payload row trust settings

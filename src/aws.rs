@@ -14,6 +14,8 @@ pub mod fault;
 mod http;
 pub mod iam;
 #[cfg(feature = "cli")]
+mod iam_user;
+#[cfg(feature = "cli")]
 pub mod lambda;
 mod limiter;
 #[cfg(feature = "cli")]

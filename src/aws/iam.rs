@@ -7,8 +7,6 @@ use time::OffsetDateTime;
 use super::Reads;
 use crate::aws::fault::fault_of;
 use crate::fault::{Fault, FaultKind};
-#[cfg(feature = "cli")]
-use crate::model::Creator;
 use crate::model::{Role, RoleArn, RoleId, RoleState};
 use crate::trust;
 
@@ -31,24 +29,6 @@ impl Reads {
             Ok(reply) => {
                 let role = reply.role.ok_or_else(|| Fault::malformed(OPERATION, "Role"))?;
                 role_of(OPERATION, &role).map(Some)
-            }
-            Err(fault) if fault.kind == FaultKind::NotFound => Ok(None),
-            Err(fault) => Err(fault),
-        }
-    }
-
-    /// The ARN and unique ID of the IAM user of a name, whatever its path; `None` if there is none.
-    ///
-    /// # Errors
-    /// Any other [`Fault`]: what could not be read must not be taken for absent.
-    #[cfg(feature = "cli")]
-    pub async fn get_user(&self, name: &str) -> Result<Option<Creator>, Fault> {
-        const OPERATION: &str = "GetUser";
-        let reply = self.iam.get_user().user_name(name).send().await;
-        match reply.map_err(|e| fault_of(OPERATION, &e)) {
-            Ok(reply) => {
-                let user = reply.user.ok_or_else(|| Fault::malformed(OPERATION, "User"))?;
-                Ok(Some(Creator { arn: user.arn, unique_id: user.user_id }))
             }
             Err(fault) if fault.kind == FaultKind::NotFound => Ok(None),
             Err(fault) => Err(fault),

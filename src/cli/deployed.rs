@@ -216,7 +216,8 @@ impl<'a> Guard<'a> {
     pub(crate) async fn send(&self, word: Word, payload: Vec<u8>) -> Result<Reply, Stop> {
         let bar = ProgressBar::new_spinner();
         bar.set_message(format!(
-            "{} in {} is at work; it takes 15 minutes at most",
+            "{} in {} is at work: it lets a new role become a minute old, and waits a minute before a removal; 15 minutes at \
+             most",
             self.named.name, self.named.region
         ));
         bar.enable_steady_tick(Duration::from_millis(200));

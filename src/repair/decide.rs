@@ -6,9 +6,12 @@
 //!
 #![doc = include_str!("decide/table.md")]
 
+mod elsewhere;
+mod whose;
+
 use time::OffsetDateTime;
 
-use super::compare::{is_as_it_was, is_as_sent, is_as_wanted, review_again};
+use super::compare::{is_as_it_was, is_as_wanted, review_again};
 use super::step::{Attempt, Cause, Deletion, Ending, Rehearsal, Rules, Step, World};
 use crate::fault::Fault;
 use crate::guardrail::{self, Refusal};
@@ -91,45 +94,6 @@ impl Decision<'_> {
                 self.permit_new_role(cluster, role, None)
             }
             (_, Some(entry)) => self.after_the_deletion(cluster, role, entry),
-        }
-    }
-
-    /// A later cluster of the name, or none: nothing is brought back there without a person, and what we created there
-    /// must go. What we may have created there without being told is held.
-    fn in_another_cluster(&self, world: &World) -> Step {
-        let entry = world.entry.as_ref();
-        if let Some(ending) = self.revived(entry) {
-            return Step::End(ending);
-        }
-        let is_perhaps_ours = |entry: &&Examined| match (&world.cluster, &world.role) {
-            _ if self.is_ours(entry) => !self.is_known_as_ours(entry),
-            (Some(cluster), RoleState::Present(role)) => self.is_perhaps_ours_changed(cluster, role, entry),
-            _ => false,
-        };
-        if let Some(entry) = entry.filter(is_perhaps_ours) {
-            return Step::End(Ending::PerhapsRevived(entry.entry.arn.clone()));
-        }
-        if !self.repair.holds_more() {
-            return Step::End(Ending::JudgeAgain);
-        }
-        match self.withdrawal(entry) {
-            // No entry stands without a cluster: one of the two answers is late.
-            Some(Step::Withdraw(_)) if world.cluster.is_none() && self.may_be_late() => Step::Wait(Cause::LateRead),
-            step => step.unwrap_or(Step::End(Ending::ClusterGone)),
-        }
-    }
-
-    /// What we created must go, as soon as it shows; `None` if there is nothing of ours.
-    fn withdrawal(&self, entry: Option<&Examined>) -> Option<Step> {
-        let entry = entry.filter(|entry| !self.attempt.withdrawn.contains(&entry.entry.arn));
-        // An entry that was deleted before shows in late reads, and another may stand in its place.
-        let is_sure = self.attempt.deletion == Deletion::NotSent;
-        let withdraw = |entry: &Examined| Some(Step::Withdraw(entry.entry.arn.clone()));
-        match entry {
-            Some(entry) if self.is_ours(entry) || (is_sure && self.is_known_as_ours(entry)) => withdraw(entry),
-            entry if self.may_yet_show_ours(entry) => Some(Step::Wait(Cause::LateRead)),
-            Some(entry) if self.is_known_as_ours(entry) => withdraw(entry),
-            _ => None,
         }
     }
 
@@ -319,99 +283,6 @@ impl Decision<'_> {
             Some(arn) => Step::StartOver(arn.to_owned(), permit),
             None => Step::PermitNewRole(permit),
         }
-    }
-
-    /// Another party's entry stands: is everything in it that the row keeps?
-    fn replaced(&self, entry: &Examined) -> Ending {
-        Ending::ReplacedByOther(entry.snapshot().missing_of(&self.repair.wanted))
-    }
-
-    /// Whether this is neither the entry of the row nor one that this repair created.
-    fn is_of_other(&self, entry: &Examined) -> bool {
-        let is_known = entry.entry.arn == self.repair.target.arn() || self.attempt.withdrawn.contains(&entry.entry.arn);
-        !is_known && !self.is_ours(entry)
-    }
-
-    fn is_permitted(&self, role: &Role) -> bool {
-        role.id == self.repair.permitted.role_id
-    }
-
-    /// Whether a rehearsal may have created an entry that reads do not show yet.
-    fn may_yet_show(&self) -> bool {
-        let is_opened = self.repair.phase == Phase::Opened;
-        is_opened && self.attempt.unclear_since.is_some_and(|since| self.now - since < LATE_FOR)
-    }
-
-    /// Whether fewer than three reads contradict what we know.
-    fn is_read_rarely(&self) -> bool {
-        self.attempt.waited(Cause::LateRead) < LATE_READS
-    }
-
-    /// Whether a read that contradicts what we know may be late: fewer than three reads, or less than a minute.
-    fn may_be_late(&self) -> bool {
-        self.is_read_rarely() || self.attempt.late_since.is_none_or(|since| self.now - since < LATE_FOR)
-    }
-
-    /// Whether this entry is our creation: EKS told us its ARN, or a creation was sent and it is what we sent. The entry
-    /// that was deleted before is as much like the row, and a late read may show it.
-    fn is_ours(&self, entry: &Examined) -> bool {
-        if entry.entry.arn == self.repair.target.arn() {
-            return false;
-        }
-        match &self.repair.phase {
-            Phase::Created { arn, .. } => *arn == entry.entry.arn,
-            Phase::CreationSent { .. } => is_as_sent(self.repair, self.rules, entry),
-            Phase::Opened | Phase::DeletionSent { .. } => false,
-        }
-    }
-
-    /// Whether the row says that we created the entry with this ARN.
-    fn is_known_as_ours(&self, entry: &Examined) -> bool {
-        let arn = entry.entry.arn.as_str();
-        matches!(&self.repair.phase, Phase::Created { arn: created, .. } if created == arn)
-            || matches!(&self.repair.target, Target::OfOurs(target) if target == arn)
-    }
-
-    /// Held, if a rehearsal may have created this entry after its owner deleted the one before.
-    fn revived(&self, entry: Option<&Examined>) -> Option<Ending> {
-        let entry = entry.filter(|entry| entry.entry.arn != self.repair.target.arn())?;
-        let is_unclear = self.repair.phase == Phase::Opened && self.attempt.unclear_since.is_some();
-        let is_like_ours = entry.snapshot().is_recreation_of(&self.repair.wanted, self.rules.principal);
-        (is_unclear && is_like_ours).then(|| Ending::PerhapsRevived(entry.entry.arn.clone()))
-    }
-
-    /// Whether this may be our creation, of which nobody was told, after somebody changed it, while the role is one that
-    /// nobody lets in.
-    fn is_perhaps_ours_changed(&self, cluster: &Cluster, role: &Role, entry: &Examined) -> bool {
-        let may_have_created = match self.repair.phase {
-            Phase::Opened => self.attempt.unclear_since.is_some(),
-            Phase::CreationSent { .. } => true,
-            Phase::DeletionSent { .. } | Phase::Created { .. } => false,
-        };
-        may_have_created
-            && entry.entry.arn != self.repair.target.arn()
-            && !self.is_ours(entry)
-            && !self.is_permitted(role)
-            && !is_older(&entry.entry, role.created_at)
-            && (self.rules.review)(&self.repair.wanted, cluster, role).is_err()
-    }
-
-    /// Whether this invocation marked the deletion of our own creation, and did not send it.
-    fn is_unsent_deletion_of_ours(&self) -> bool {
-        self.repair.is_of_ours() && self.attempt.deletion == Deletion::NotSent
-    }
-
-    /// Whether an entry of ours may stand that reads do not show yet: they show nothing, or what was deleted before.
-    fn may_yet_show_ours(&self, entry: Option<&Examined>) -> bool {
-        let target = self.repair.target.arn();
-        let is_hidden = entry.is_none_or(|entry| entry.entry.arn == target);
-        let may_stand = match self.repair.phase {
-            Phase::Opened | Phase::DeletionSent { .. } => {
-                self.repair.is_of_ours() && !self.attempt.withdrawn.iter().any(|arn| arn == target)
-            }
-            Phase::CreationSent { .. } | Phase::Created { .. } => true,
-        };
-        is_hidden && may_stand && self.may_be_late()
     }
 }
 

@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,26 @@ def test_scan_sends_nothing_but_reads(aws, command):
 
     sent = aws.do("calls")["byOperation"]
     assert sent and all(name.startswith(("Describe", "Get", "List")) for name in sent), sent
+
+
+def test_a_scan_of_5000_entries_costs_a_call_for_each_and_stays_small(aws, command):
+    aws.do("world", regions=5, clusters=100, entries=50, matches=2)
+    time.sleep(1.1)
+    aws.do("recreate", role="node")
+    aws.do("calls")
+    command_line = [os.environ["COMMAND"], "scan", "--output", "json"]
+    scanning = subprocess.Popen(command_line, env=aws.environment(), stdout=subprocess.PIPE)
+    report = json.load(scanning.stdout)
+    _, _, used = os.wait4(scanning.pid, 0)
+    calls = aws.do("calls")["byOperation"]
+
+    stale = [entry for entry in report["entries"] if entry["verdict"] == "stale"]
+    assert (report["clusters"], len(stale)) == (100, 2)
+    impact = sum(calls.get(f"List{kind}", 0) for kind in ("Nodegroups", "FargateProfiles", "Capabilities"))
+    # Who one is, the Regions, and a page of the roles.
+    most = 3 + report["regions"] + report["clusters"] + report["entriesExamined"] + 4 * len(stale)
+    assert sum(calls.values()) - impact <= most, calls
+    assert used.ru_maxrss < 64 * 1024, f"{used.ru_maxrss} KB"
 
 
 def test_the_table_says_what_is_broken_first_and_shows_no_command_that_a_person_has_to_think_about_first(aws, command):

@@ -97,8 +97,9 @@ USERS_OF_ROLES = ("Nodegroup", "FargateProfile", "Capability")
 
 
 def user_of_a_role(kind: str, account: str = ACCOUNT) -> str:
-    """The ARN of a node group, a Fargate profile or a capability."""
-    return f"arn:aws:eks:eu-west-1:{account}:{kind}/prod/it/0ac8f0c1-0000-4000-8000-000000000001"
+    """The ARN of a node group, a Fargate profile or a capability, which has its type in it."""
+    name = "argocd/it" if kind == "capability" else "it"
+    return f"arn:aws:eks:eu-west-1:{account}:{kind}/prod/{name}/0ac8f0c1-0000-4000-8000-000000000001"
 
 
 def entry(**keys) -> dict:

@@ -170,3 +170,23 @@ def test_cargo_lambda_invokes_the_watched_function_with_a_file(emulator, watched
 
     assert ignored["trigger"] == "ignored"
     assert [entry["outcome"] for entry in report["entries"]] == ["repaired"]
+
+
+def crates(*features: str) -> set[str]:
+    """The crates that a build takes, with their versions and features."""
+    command = ["cargo", "tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none", "--format", "{p} {f}"]
+    ran = subprocess.run([*command, *features], cwd=PROJECT, capture_output=True, text=True, check=True)
+    return {line.removesuffix(" (*)") for line in ran.stdout.splitlines() if line}
+
+
+def test_the_command_adds_nothing_to_the_function():
+    """Whatever the command needs is behind its feature: the function's crates are the same, with the same features."""
+    function = {line.split()[0] for line in crates()}
+    both = {line.split()[0] for line in crates("--features", "cli")}
+
+    assert {"clap", "comfy-table", "indicatif", "csv", "aws-sdk-lambda", "aws-sdk-cloudtrail", "aws-sdk-sqs"} <= both - function
+    assert function < both
+    optional = re.findall(r"^(\S+) = \{.*optional = true", (PROJECT / "Cargo.toml").read_text(), re.MULTILINE)
+    assert len(optional) > 9
+    # STS and these two belong to what the SDK is made of.
+    assert {name for name in optional if name in function} <= {"aws-sdk-sts", "sha2", "base64"}

@@ -28,7 +28,6 @@ ARNS = {
     "AWS::Lambda::Function": f"arn:aws:lambda:{OURS}:function:access-entry-guard",
     "AWS::Lambda::Permission": f"arn:aws:lambda:{OURS}:function:access-entry-guard:events",
     "AWS::Logs::LogGroup": f"arn:aws:logs:{OURS}:log-group:/aws/lambda/access-entry-guard",
-    "AWS::Logs::MetricFilter": f"arn:aws:logs:{OURS}:log-group:/aws/lambda/access-entry-guard:log-stream:",
     "AWS::Logs::QueryDefinition": f"arn:aws:logs:{OURS}:query-definition:1",
     "AWS::Scheduler::Schedule": f"arn:aws:scheduler:{OURS}:schedule/access-entry-guard/access-entry-guard-sweep",
     "AWS::Scheduler::ScheduleGroup": f"arn:aws:scheduler:{OURS}:schedule-group/access-entry-guard",

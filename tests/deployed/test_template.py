@@ -193,28 +193,13 @@ def test_nobody_but_the_function_writes_the_ledger(plain):
 def test_every_alarm_tells_whom_it_is_for_and_notifies_the_topic(emulator, stack):
     alarms = emulator.client("cloudwatch").describe_alarms(AlarmNamePrefix="access-entry-guard-")["MetricAlarms"]
 
-    assert len(alarms) == 12
+    assert len(alarms) == 13
     for alarm in alarms:
         assert alarm["AlarmDescription"].startswith(("For chat. ", "For on-call. ")), alarm["AlarmName"]
         assert alarm["AlarmActions"] == [stack.outputs["AlarmTopic"]]
         # Only the lack of sweeps is told by the lack of data.
         without_data = [stack.outputs["AlarmTopic"]] if alarm["TreatMissingData"] == "missing" else []
         assert alarm["InsufficientDataActions"] == without_data
-
-
-def test_what_two_sweeps_could_not_see_alarms_whatever_events_saw(emulator, stack):
-    logs = emulator.client("logs")
-    (found,) = logs.describe_metric_filters(logGroupName="/aws/lambda/access-entry-guard")["metricFilters"]
-    (made,) = found["metricTransformations"]
-    (alarm,) = emulator.client("cloudwatch").describe_alarms(AlarmNames=["access-entry-guard-blind-spots"])["MetricAlarms"]
-
-    assert found["filterPattern"] == '{ $.kind = "report" && $.trigger = "sweep" }'
-    assert made["metricValue"] == "$.metrics.BlindSpots"
-    assert (alarm["Namespace"], alarm["MetricName"]) == (made["metricNamespace"], made["metricName"])
-    # Two sweeps a day apart, and never three.
-    assert (alarm["Statistic"], alarm["Period"]) == ("Maximum", 3600)
-    assert (alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (2, 47)
-    assert "two sweeps of about the last two days" in alarm["AlarmDescription"]
 
 
 def test_the_dashboards_search_takes_every_namespace_that_the_template_takes(plain):

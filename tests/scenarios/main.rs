@@ -40,6 +40,7 @@ mod removal;
 mod repairs;
 mod replaced;
 mod restoring;
+mod scanning;
 mod sets;
 mod stage;
 mod story;

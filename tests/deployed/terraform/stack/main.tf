@@ -53,6 +53,6 @@ resource "aws_cloudformation_stack" "guard" {
 }
 
 output "next_steps" {
-  description = "Three things to do now."
+  description = "What to do now."
   value       = aws_cloudformation_stack.guard.outputs["NextSteps"]
 }

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{creators, deployed, event, explain, scan};
 
-/// Finds EKS access entries that are bound to a deleted IAM role while the role of that name exists again, and says how to
-/// repair them.
+/// Finds EKS access entries that are bound to a deleted IAM role although a new role of the same name exists, and says how to
+/// repair them
 #[derive(Debug, Parser)]
 #[command(name = "access-entry-guard", version, max_term_width = 100, arg_required_else_help = true)]
 pub(crate) struct Arguments {

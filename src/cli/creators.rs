@@ -31,7 +31,7 @@ const MOST: usize = 20;
 /// Exit status: 2 if something could not be seen; else 0 if there are candidates; else 1.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// So many days of the event history, which goes back 90 days
+    /// Number of days of the event history to read, at most 90
     #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=90))]
     days: u16,
     /// Only entries in this Region; may be repeated [default: every Region enabled for the account]

@@ -26,14 +26,14 @@ pub(crate) enum Format {
     Markdown,
     /// For a spreadsheet.
     Csv,
-    /// One page without outside parts.
+    /// One self-contained page.
     Html,
 }
 
 /// The option that chooses the form.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Output {
-    /// The form of the result [default: table on a terminal, json otherwise]
+    /// Output format [default: table on a terminal, json otherwise]
     #[arg(long, value_enum)]
     output: Option<Format>,
 }

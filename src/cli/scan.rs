@@ -22,10 +22,10 @@ use crate::stop::Stop;
 
 mod page;
 
-/// Look at every access entry of every cluster; nothing is changed and nothing has to be deployed
+/// Look at every access entry of every cluster; it changes nothing and needs no deployment
 ///
 /// Shows the entries that are bound to a deleted role, or whose role is gone, and the commands that repair them with
-/// everything that they have. Every call reads: it can be run anywhere at any time.
+/// everything that they have. It sends only read calls, so you can run it in any account at any time.
 ///
 /// Exit status: 1 if an entry is stale or orphaned; else 2 if something could not be told; else 0.
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// Only entries of this role, by name or ARN; may be repeated
     #[arg(long = "role", value_name = "NAME_OR_ARN")]
     roles: Vec<String>,
-    /// Show in a table also the commands for entries that the function would hold for a person
+    /// In a table, also show the commands for entries that need a person's decision
     #[arg(long)]
     repair_commands: bool,
     #[command(flatten)]

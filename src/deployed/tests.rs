@@ -100,7 +100,11 @@ fn whoever_acts_is_told_what_was_not_done() {
 
 #[test]
 fn an_approval_is_done_if_the_entry_is_good_afterwards_and_not_if_it_waits() {
-    for (word, name) in [(Word::Approve, "approve"), (Word::Restore, "restore")] {
+    let good = entry("fresh", "none", "");
+    let approved = vec![entry("stale", "repaired", ""), good.clone()];
+    for (word, name, all_done) in
+        [(Word::Approve, "approve", approved), (Word::Restore, "restore", vec![entry("missing", "restored", "")])]
+    {
         for left in [
             entry("stale", "held", "observing"),
             entry("stale", "wouldRepair", ""),
@@ -110,12 +114,13 @@ fn an_approval_is_done_if_the_entry_is_good_afterwards_and_not_if_it_waits() {
         ] {
             assert_eq!(status(word, &report(name, std::slice::from_ref(&left)), false, &[]), 1, "{name}: {left}");
         }
-        for done in [entry("stale", "repaired", ""), entry("missing", "restored", ""), entry("fresh", "none", "")] {
+        for done in all_done {
             assert_eq!(status(word, &report(name, std::slice::from_ref(&done)), false, &[]), 0, "{name}: {done}");
         }
         let no_cluster = with(report(name, &[]), "reason", json!("there is no EKS cluster prod"));
         assert_eq!(status(word, &no_cluster, false, &[]), 2, "{name}");
     }
+    assert_eq!(status(Word::Restore, &report("restore", &[good]), false, &[]), 1, "nothing was restored");
 }
 
 #[test]

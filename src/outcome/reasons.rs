@@ -154,26 +154,26 @@ impl Hold {
     pub fn explain(&self) -> String {
         match self {
             Self::Privileged { because } => format!(
-                "The entry gives more than HOLD=privileged allows without a person: {because}. Check who created the role \
-                 and its trust policy. If this role ID may have the access, run the command in remedy."
+                "The entry grants more than HOLD=privileged allows without an approval: {because}. Check who created the \
+                 role, and check its trust policy. If this role ID may have the access, run the command in remedy."
             ),
             Self::GrantsRefused => {
                 "ALLOW_PRIVILEGED_GRANTS=false: IAM lets this function grant the view policy only, and create no entry with \
-                 groups or a user name of its own. Check who created the role and its trust policy. If it may have the \
+                 groups or a user name of its own. Check who created the role, and check its trust policy. If it may have the \
                  access, run the commands in remedy with your own credentials."
                     .to_owned()
             }
             Self::HoldAll => "HOLD=all: every repair waits for a person. If this role ID may have the access, run the command \
                               in remedy."
                 .to_owned(),
-            Self::NoLedger => "LEDGER_TABLE is unset. Without a ledger the function cannot keep the entry while it replaces it, \
+            Self::NoLedger => "LEDGER_TABLE is unset. Without a ledger the function cannot save the entry while it replaces it, \
                                so it deletes nothing. Deploy the ledger table and set LEDGER_TABLE."
                 .to_owned(),
             Self::Observing => "MODE=observe: the repair of this entry is not finished and stays as it is. The ledger keeps the \
                                 entry. Set MODE=repair to let the repair finish."
                 .to_owned(),
             Self::IgnoreTag { on } => format!(
-                "The {on} is tagged access-entry-guard=ignore. Remove the tag if this function is to repair the entry."
+                "The {on} is tagged access-entry-guard=ignore. Remove the tag if this function should repair the entry."
             ),
             Self::RolePattern => "ROLE_PATTERNS does not include this role. Change the setting, or run the command in remedy for \
                                   this entry alone."
@@ -190,7 +190,7 @@ impl Hold {
                  create it again, replace it by hand."
             ),
             Self::RehearsalRefused(fault) => format!(
-                "The function tried the creation while the entry still stands, and it was refused ({fault}). Nothing was \
+                "The function tried the creation while the entry still existed, and EKS refused it ({fault}). Nothing was \
                  deleted. Allow the call to this function's role, then run the command in remedy."
             ),
             Self::RoleChanged { expected, present } => format!(

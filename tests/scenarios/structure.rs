@@ -80,10 +80,12 @@ fn path_heads(code: &str, prefix: &str) -> Vec<String> {
     code.match_indices(prefix)
         .flat_map(|(at, _)| {
             let rest = &code[at + prefix.len()..];
-            match rest.strip_prefix('{') {
-                Some(list) => list.split('}').next().unwrap_or_default().split(',').map(|it| name(it.trim())).collect(),
-                None => vec![name(rest)],
+            if let Some(list) = rest.strip_prefix('{') {
+                return list.split('}').next().unwrap_or_default().split(',').map(|it| name(it.trim())).collect();
             }
+            let head = name(rest);
+            let inner = rest[head.len()..].strip_prefix("::").map(name).unwrap_or_default();
+            vec![if inner.starts_with(char::is_lowercase) { format!("{head}::{inner}") } else { head }]
         })
         .collect()
 }

@@ -16,7 +16,7 @@ pub(crate) enum Command {
     /// Release an entry that the deployed function holds, for the role that exists
     ///
     /// Shows the role, who may assume it and what the entry grants, and asks. The role has that access afterwards: find out
-    /// first who created it. Goes through the function's alias approve.
+    /// first who created it. Invokes the function through its alias approve.
     ///
     /// Exit status: 0 if the entry is good afterwards. 1 if it still waits, failed or is deferred, you said no, or the
     /// invocation failed. 2 if there is no such role or cluster, the role has another ID than --role-id, or the function did
@@ -66,7 +66,7 @@ pub(crate) struct Check {
     /// Only in this Region
     #[arg(long, value_name = "REGION")]
     pub(super) region: Option<String>,
-    /// Let entries pass that are undecided for this reason, such as serviceLinkedRole; may be repeated
+    /// Accept entries that are undecided for this reason, such as serviceLinkedRole; may be repeated
     #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = PossibleValuesParser::new(reasons()), hide_possible_values = true)]
     pub(super) accept: Vec<String>,
     #[command(flatten)]
@@ -136,7 +136,7 @@ pub(crate) struct Release {
     /// The cluster's Region
     #[arg(long, value_name = "REGION")]
     pub(super) region: String,
-    /// The role's unique ID that you looked at (AROA…) [default on a terminal: the present one, which is shown]
+    /// The unique ID of the role that you checked (AROA…) [default on a terminal: the present one, which is shown]
     #[arg(long, value_name = "ID")]
     pub(super) role_id: Option<String>,
     /// Do not ask; needs --role-id
@@ -150,7 +150,7 @@ pub(crate) struct Release {
 
 /// Delete a row of the deployed function's ledger, and print it whole
 ///
-/// Goes through the function's alias approve. Keep what is printed: the row may be all that is left of an entry.
+/// Invokes the function through its alias approve. Keep what is printed: the row may be all that is left of an entry.
 ///
 /// Exit status: 0 if the row was deleted. 1 if it was not: there is none, an invocation is at work on it, or it is of an
 /// unfinished repair and --even-open is missing. 2 if the function did not take the command or was not reached.

@@ -23,7 +23,11 @@ impl View<'_> {
             (Standing::None, Some(fault)) if self.of_this_name().next().is_some() => Answer::unread(fault),
             (Standing::None, _) => Answer::yes(
                 format!("The cluster has no entry for {}.", self.role_in_words()),
-                format!("If the role is to have access, create one. {}", self.creation()),
+                format!(
+                    "If the deployed function archived it, access-entry-guard restore brings it back with everything that it \
+                     had. Else, if the role should have access, create one. {}",
+                    self.creation()
+                ),
             ),
         }
     }

@@ -3,11 +3,12 @@
 //! Decides which command helps and writes it so that a shell runs it as it stands, whatever an entry's names are made
 //! of: everything foreign is inside JSON inside single quotes, which no character of it can end.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::case::Case;
+use crate::commands::{EntrySeen, quoted};
 use crate::event::Invocation;
-use crate::model::{RoleArn, RoleState, Snapshot};
+use crate::model::RoleState;
 use crate::outcome::{Hold, Outcome};
 
 /// What was asked for, as far as a remedy depends on it.
@@ -81,58 +82,14 @@ fn invoke(command: &str, case: &Case, invocation: &Invocation) -> String {
     )
 }
 
-/// What the function would do, as commands for a person whose own rights reach so far: they stop at the first that is
-/// refused.
+/// What the function would do, as commands for a person whose own rights reach so far.
 fn by_hand(case: &Case) -> Option<String> {
     let sighting = &case.sighting;
-    let principal = sighting.principal.role()?;
+    let (principal, role) = (sighting.principal.role()?, sighting.role.role()?);
     // Of an unfinished repair the row has it all; the entry may be our own, without all of its policies.
     let of_repair = sighting.row.open().map(|row| row.snapshot().clone());
     let snapshot = of_repair.or_else(|| sighting.snapshot())?;
-    let entry = || {
-        let mut members = Map::new();
-        members.insert("clusterName".to_owned(), json!(sighting.at.name));
-        members.insert("principalArn".to_owned(), json!(principal.as_str()));
-        members
-    };
-    let eks = |operation: &str, members: Map<String, Value>| {
-        format!(
-            "aws eks {operation} --region {} --cli-input-json {}",
-            sighting.at.region,
-            quoted(&Value::Object(members))
-        )
-    };
-    let deletion = sighting.entry.is_some().then(|| eks("delete-access-entry", entry()));
-    let creation = eks("create-access-entry", with_what_its_owner_set(entry(), &snapshot, principal));
-    let associations = snapshot.access_policies.iter().map(|policy| {
-        let mut members = entry();
-        members.insert("policyArn".to_owned(), json!(policy.policy_arn));
-        members.insert("accessScope".to_owned(), json!(policy.access_scope));
-        eks("associate-access-policy", members)
-    });
-    Some(deletion.into_iter().chain([creation]).chain(associations).collect::<Vec<_>>().join(" && "))
-}
-
-fn with_what_its_owner_set(
-    mut members: Map<String, Value>,
-    snapshot: &Snapshot,
-    principal: &RoleArn,
-) -> Map<String, Value> {
-    members.insert("type".to_owned(), json!(snapshot.kind.as_str()));
-    if let Some(username) = snapshot.creation_username(principal) {
-        members.insert("username".to_owned(), json!(username));
-    }
-    if !snapshot.creation_groups().is_empty() {
-        members.insert("kubernetesGroups".to_owned(), json!(snapshot.creation_groups()));
-    }
-    let tags = snapshot.creation_tags();
-    if !tags.is_empty() {
-        members.insert("tags".to_owned(), json!(tags));
-    }
-    members
-}
-
-/// JSON in single quotes. An apostrophe can only be inside one of its strings, where JSON has another way to write it.
-fn quoted(value: &Value) -> String {
-    format!("'{}'", value.to_string().replace('\'', "\\u0027"))
+    let entry_arn = sighting.entry.as_ref().map(|examined| examined.entry.arn.as_str());
+    let seen = EntrySeen { cluster: &sighting.at, principal, entry_arn };
+    Some(seen.replace(&snapshot, &role.id).join("\n"))
 }

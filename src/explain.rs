@@ -1,6 +1,6 @@
 //! Why is this role refused by this cluster? The causes one after the other, each from what AWS shows, with what to do.
 //!
-//! [`causes`] decides, purely, from the [`Facts`]; `look` reads them through clients that cannot change anything. A fact that
+//! `causes` decides, purely, from the [`Facts`]; `look` reads them through clients that cannot change anything. A fact that
 //! could not be read makes the causes that need it `unknown`, never `no`. Whether an entry is stale or orphaned is `verdict`'s
 //! judgement, and what would be done about it `scan`'s, so that `explain`, `scan` and the function cannot disagree.
 //!

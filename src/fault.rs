@@ -10,8 +10,8 @@ pub struct Fault {
     pub operation: &'static str,
     /// AWS's error code, or a word of ours where no reply came.
     pub code: String,
-    /// AWS's text, as far as it is fit for a log (see [`fit_for_a_log`]); not contractual, for people only (but see
-    /// [`Fault::says`]).
+    /// AWS's text, as far as it is fit for a log (see `fit_for_a_log`); not contractual, for people only (but see
+    /// `Fault::says`).
     pub message: String,
 }
 

@@ -1,5 +1,5 @@
 //! The EKS calls, their paging and the conversion to the model. One Region's client each, made when first needed.
-//! [`sending`] tells when they are sent, and which of them again.
+//! `sending` tells when they are sent, and which of them again.
 
 mod changes;
 mod sending;

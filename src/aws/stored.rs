@@ -67,7 +67,7 @@ impl Aws {
         reply.map(|reply| reply.item.map(StoredItem)).map_err(|e| fault_of("GetItem", &e))
     }
 
-    /// Deletes a row if it is still as it was read, as far as [`AS_READ`] tells.
+    /// Deletes a row if it is still as it was read, as far as `AS_READ` tells.
     ///
     /// # Errors
     /// [`FaultKind::ConditionFailed`] if somebody else wrote first, or any other [`Fault`].

@@ -20,7 +20,7 @@
 //!         ─ conclude::conclude ─► metrics, log lines, response
 //! ```
 //!
-//! `handler` is that table of contents. How one entry is repaired stands in one place: `repair/decide.rs`, one pure function
+//! What the survey finds is judged and worked on while it goes on elsewhere. `handler` is that table of contents. How one entry is repaired stands in one place: `repair/decide.rs`, one pure function
 //! from row, world and observations to the next step.
 //!
 //! # Invariants
@@ -46,6 +46,10 @@
 //! 10. One request's failure never stops the other clusters or Regions (`a_region_that_an_organization_denies_is_a_blind_spot_and_stops_nothing`
 //!     and its neighbours in `faults.rs`).
 //! 11. The times nest as [`limits`] has them, checked at compile time.
+//! 12. Whoever only looks has [`aws::Reads`], which has no call that changes anything
+//!     (`what_scan_calls_stale_is_what_the_function_would_repair_or_hold_entry_by_entry`).
+//! 13. Until one creation has succeeded, one repair at a time deletes (`while_the_first_entry_is_gone_no_other_is_deleted`); nobody
+//!     waits for a Region that hangs (`an_event_repairs_an_entry_at_once_while_another_region_never_answers`).
 
 #[cfg(doc)]
 pub mod docs;

@@ -245,13 +245,22 @@ def test_on_a_terminal_anything_but_yes_is_no(function, line):
     assert function.do("invoked") == []
 
 
+def test_on_a_terminal_a_creator_that_cannot_be_looked_up_is_left_to_the_person(function):
+    a_held_entry(function)
+    function.do("deny", operation="LookupEvents")
+    terminal = Terminal(function, "approve", *ENTRY)
+    terminal.answer("n")
+
+    assert "aws cloudtrail lookup-events" in terminal.shown, terminal.shown
+
+
 def test_on_a_terminal_the_role_and_what_it_would_get_are_shown_before_the_question(function):
     role = a_held_entry(function)
 
     terminal = Terminal(function, "approve", *ENTRY)
     status, out = terminal.answer("y")
 
-    for words in [role["Arn"], role["RoleId"], "ec2.amazonaws.com", "type STANDARD", "group ops", "lookup-events"]:
+    for words in [role["Arn"], role["RoleId"], "ec2.amazonaws.com", "type STANDARD", "group ops", OPERATOR]:
         assert words in terminal.shown, terminal.shown
     assert status == 0, terminal.shown
     assert json.loads(out)["entries"][0]["outcome"] == "repaired"

@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
+use access_entry_guard::aws::cloudtrail::Lookup;
 use access_entry_guard::aws::eks::Entries;
 use access_entry_guard::commands::EntrySeen;
 use access_entry_guard::deployed::{Answer, Word};
+use access_entry_guard::event::{RoleChange, read_recorded};
 use access_entry_guard::fault::Fault;
 use access_entry_guard::model::{ClusterRef, Region, Role, RoleArn, RoleState, Snapshot};
 use access_entry_guard::row::form::rfc3339;
@@ -17,6 +20,12 @@ use super::{Guard, Payload, format_of, inventory};
 use crate::output::shown;
 use crate::session::Session;
 use crate::stop::Stop;
+
+/// How far from the role's date its event is looked for.
+const AROUND: time::Duration = time::Duration::minutes(2);
+
+/// So long a person waits for it.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Shows, asks, releases, and gives the exit status.
 pub(super) async fn run(session: &Session, word: Word, arguments: Release) -> Result<u8, Stop> {
@@ -79,8 +88,14 @@ async fn preview(guard: &Guard<'_>, word: Word, cluster: &ClusterRef, role: &Rol
     let policy = role.trust_policy.as_deref().unwrap_or("it cannot be read");
     let policy = policy.split_whitespace().collect::<Vec<_>>().join(" ");
     let _ = writeln!(text, "  Who may assume it: {}", shown(&policy));
-    let creators = EntrySeen { cluster, principal: &role.arn, entry_arn: None }.creators();
-    let _ = writeln!(text, "  Who created it:    {creators}");
+    let who = match creator(guard.session, role).await {
+        Some(arn) => shown(&arn),
+        None => format!(
+            "CloudTrail does not show it here. Ask: {}",
+            EntrySeen { cluster, principal: &role.arn, entry_arn: None }.creators()
+        ),
+    };
+    let _ = writeln!(text, "  Who created it:    {who}");
     let entry = match word {
         Word::Restore => in_the_ledger(guard, cluster, &role.arn).await,
         _ => in_the_cluster(guard, cluster, &role.arn).await,
@@ -93,6 +108,20 @@ async fn preview(guard: &Guard<'_>, word: Word, cluster: &ClusterRef, role: &Rol
     };
     let _ = write!(text, "{what} [y/N] ");
     text
+}
+
+/// Who created this very role, if CloudTrail's event history shows it soon. A hint for the person who decides, and nothing else.
+async fn creator(session: &Session, role: &Role) -> Option<String> {
+    let home = &session.caller.home;
+    let history = session.reads.event_history(&home.region_of_iam_events());
+    let (since, until) = (role.created_at - AROUND, role.created_at + AROUND);
+    let lookup = Lookup { event_name: "CreateRole", since, until };
+    let page = tokio::time::timeout(PATIENCE, history.look_up(lookup, None)).await.ok()?.ok()?;
+    let records = page.records.iter().filter_map(|text| serde_json::from_str::<Value>(text).ok());
+    records.filter_map(|record| read_recorded(&record, home)).find_map(|event| match event.change {
+        RoleChange::Created { role_id: Some(id), .. } if id == role.id => event.created_by,
+        _ => None,
+    })
 }
 
 /// The entry that stands, and what it grants; of an unfinished repair the ledger has it.

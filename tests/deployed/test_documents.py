@@ -194,7 +194,7 @@ def test_a_deployment_by_sam_names_the_stack_and_leaves_no_file_that_a_later_one
     mentioned = [words for words in commands("sam") if words[1:2] == ["deploy"]]
     complete = [words for words in mentioned if "--capabilities" in words]
 
-    assert len(complete) == 4
+    assert len(complete) == 5
     assert all(words[2:4] == ["--stack-name", "access-entry-guard"] for words in complete)
     assert not [words for words in mentioned if {"--guided", "-g", "--save-params"} & set(words)]
 

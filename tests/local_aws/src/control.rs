@@ -168,10 +168,6 @@ async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value 
             let answer = tokio::time::timeout(timeout, answer).await.ok().flatten();
             answer.map_or(Value::Null, |answer| answer.to_value())
         }
-        "principal" => {
-            cloud.add_principal(text("arn"));
-            json!({})
-        }
         "lambda" => {
             let refusal = &command["refuses"];
             let status = refusal["status"].as_u64().and_then(|status| u16::try_from(status).ok());

@@ -22,7 +22,6 @@
 //! | `admitted` | `role` | in how many clusters it is let in |
 //! | `await-poll` | `sinceNs` | when a function polled, then or later, in nanoseconds of Unix time |
 //! | `invoke` | `payload`, `alias`, `timeoutSeconds` | the function's answer and how long it took |
-//! | `principal` | `arn` | EKS knows this user, or this principal of another account |
 //! | `lambda` | `refuses`: `status`, `code`, `body` | from now on Lambda refuses to invoke the function; without `refuses` it does not |
 //! | `invoked` | | what was handed to the function since the last time, and through which alias |
 //! | `queue` | `name`, `region`, `bodies` | makes a queue, and puts messages into it; their IDs |

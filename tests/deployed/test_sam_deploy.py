@@ -47,7 +47,7 @@ def deploy(emulator, tmp_path):
 
 
 def test_an_upgrade_keeps_what_was_set_and_does_not_go_back_to_observe(emulator, deploy):
-    first, to_repair, upgrade, _again = [c for c in commands("sam") if c[1:2] == ["deploy"] and "--stack-name" in c]
+    first, to_repair, _to_remove, upgrade, _again = [c for c in commands("sam") if c[1:2] == ["deploy"] and "--stack-name" in c]
     assert "--parameter-overrides" not in upgrade
 
     # Beside what is printed, what an emulator needs. It is a parameter that is not named again, too.

@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{AccessPolicy, ClusterRef, RoleArn, RoleId, Snapshot};
+use crate::model::{AccessPolicy, ClusterRef, Region, RoleArn, RoleId, Snapshot};
 
 /// The waits between looks, in seconds: EKS shows a change after "several seconds" (EKS User Guide, "Create access entries").
 const WAITS: &str = "0 2 4 8 16 30";
@@ -46,11 +46,7 @@ impl EntrySeen<'_> {
     /// Shows who created the role, as CloudTrail's event history of the last 90 days has it.
     #[must_use]
     pub fn creators(self) -> String {
-        let region = match self.principal.partition() {
-            "aws-cn" => "cn-north-1",
-            "aws-us-gov" => "us-gov-west-1",
-            _ => "us-east-1",
-        };
+        let region = Region::of_iam_events(self.principal.partition());
         let lookup = json!({
             "LookupAttributes": [{"AttributeKey": "ResourceName", "AttributeValue": self.principal.name()}],
         });

@@ -31,16 +31,10 @@ pub struct Home {
 }
 
 impl Home {
-    /// The Region in which IAM's events are recorded (`CloudTrail` User Guide, "Viewing global service events"; for the other
-    /// partitions the Region of IAM's endpoint, AWS General Reference, "IAM endpoints and quotas").
+    /// The Region in which this account's IAM events are recorded.
     #[must_use]
     pub fn region_of_iam_events(&self) -> Region {
-        let name = match self.partition.as_str() {
-            "aws-cn" => "cn-north-1",
-            "aws-us-gov" => "us-gov-west-1",
-            _ => "us-east-1",
-        };
-        Region(name.to_owned())
+        Region::of_iam_events(&self.partition)
     }
 }
 
@@ -50,6 +44,18 @@ impl Home {
 pub struct Region(pub String);
 
 impl Region {
+    /// The Region in which a partition's IAM events are recorded (`CloudTrail` User Guide, "Viewing global service events"; for
+    /// the other partitions the Region of IAM's endpoint, AWS General Reference, "IAM endpoints and quotas").
+    #[must_use]
+    pub fn of_iam_events(partition: &str) -> Self {
+        let name = match partition {
+            "aws-cn" => "cn-north-1",
+            "aws-us-gov" => "us-gov-west-1",
+            _ => "us-east-1",
+        };
+        Self(name.to_owned())
+    }
+
     /// A Region's name by its form, such as `eu-west-1` or `us-gov-west-1`. It becomes part of a host name, so nothing but
     /// lower-case letters, digits and dashes passes.
     #[must_use]

@@ -16,16 +16,10 @@ use crate::aws::Reads;
 use crate::aws::cloudtrail::{EventHistory, Lookup, PACE, PAGE};
 use crate::blind_spot::BlindSpot;
 use crate::creators::{Creation, Creators, Deletion, EntrySeen, Existence, Known, Trail};
-use crate::fault::{Fault, FaultKind};
+use crate::fault::Fault;
 use crate::model::{ClusterRef, Creator, Home, Region, Role, RoleArn, RoleState};
-use crate::scan::{self, Scan, Scope, scan};
+use crate::scan::{self, Scan, Scope, patiently, scan};
 use crate::sighting::Examined;
-
-/// How long a history that throttles is waited for between two tries.
-const PAUSE: Duration = Duration::from_secs(10);
-
-/// So often it is tried again; each try has its own patience besides.
-const TRIES: u32 = 10;
 
 /// Creators read at once, and histories.
 const AT_ONCE: usize = 8;
@@ -165,7 +159,8 @@ impl Searcher<'_> {
     ) -> Result<(), Fault> {
         let mut token: Option<String> = None;
         loop {
-            let page = self.patiently(history, lookup, token.as_deref()).await?;
+            let look = async || history.look_up(lookup, token.as_deref()).await;
+            let page = patiently(self.progress, history.region(), look).await?;
             for text in &page.records {
                 let record = serde_json::from_str(text)
                     .map_err(|_| Fault::malformed("LookupEvents", "a readable CloudTrailEvent"))?;
@@ -176,22 +171,6 @@ impl Searcher<'_> {
                 return Ok(());
             }
         }
-    }
-
-    async fn patiently(
-        &self,
-        history: &EventHistory,
-        lookup: Lookup<'_>,
-        token: Option<&str>,
-    ) -> Result<crate::aws::cloudtrail::Page, Fault> {
-        for _ in 0..TRIES {
-            match history.look_up(lookup, token).await {
-                Err(fault) if fault.kind == FaultKind::Throttled => self.progress.throttled(history.region()),
-                answer => return answer,
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        history.look_up(lookup, token).await
     }
 
     /// Marks the entries that took the place of one which was deleted after the role had been created. In a Region whose

@@ -200,21 +200,29 @@ fn first_sight(
     Sighting { at: at.clone(), cluster: None, principal, entry, row: RowRead::Absent, role, role_read_at }
 }
 
+/// Sends a read until the Region does not refuse it for the number of requests any more.
+pub(crate) async fn patiently<T>(
+    progress: &dyn Progress,
+    region: &Region,
+    read: impl AsyncFn() -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    for _ in 0..TRIES {
+        match read().await {
+            Err(fault) if fault.kind == FaultKind::Throttled => progress.throttled(region),
+            answer => return answer,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    read().await
+}
+
 impl Scanner<'_> {
     fn eks(&self, region: &Region) -> Eks {
         self.reads.eks(region, AT_ONCE).at(Priority::Survey)
     }
 
-    /// Sends a read until the Region does not refuse it for the number of requests any more.
     async fn patiently<T>(&self, region: &Region, read: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Fault> {
-        for _ in 0..TRIES {
-            match read().await {
-                Err(fault) if fault.kind == FaultKind::Throttled => self.progress.throttled(region),
-                answer => return answer,
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        read().await
+        patiently(self.progress, region, read).await
     }
 
     async fn region(&self, region: &Region) -> Seen {

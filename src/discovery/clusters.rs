@@ -3,7 +3,7 @@
 
 use futures::future::join_all;
 
-use super::{Scope, Subject};
+use super::{Scope, Subject, Survey};
 use crate::app::Run;
 use crate::aws::Priority;
 use crate::aws::eks::Entries;
@@ -19,14 +19,6 @@ pub(super) struct Found {
     pub(super) examined: Examined,
 }
 
-/// What was seen of a Region, besides the entries that were handed over.
-#[derive(Debug, Default)]
-pub(super) struct RegionSeen {
-    pub(super) clusters: usize,
-    pub(super) excluded: usize,
-    pub(super) blind_spots: Vec<BlindSpot>,
-}
-
 /// Looks through the clusters of a Region until `ends`. Each entry is handed to `keep` as soon as its cluster was read,
 /// whatever the others do.
 pub(super) async fn look_in_region(
@@ -36,12 +28,12 @@ pub(super) async fn look_in_region(
     subjects: &[Subject],
     ends: tokio::time::Instant,
     keep: &impl AsyncFn(Found),
-) -> RegionSeen {
+) -> Survey {
     let clusters = match clusters_of(run, region, scope, ends).await {
         Ok(clusters) => clusters,
         Err(fault) => {
             let blind_spots = vec![BlindSpot::of(region, scope.cluster.as_deref(), &fault)];
-            return RegionSeen { blind_spots, ..RegionSeen::default() };
+            return Survey { blind_spots, ..Survey::default() };
         }
     };
     let looks = clusters.to_read.iter().map(|cluster| async move {
@@ -56,7 +48,8 @@ pub(super) async fn look_in_region(
         }
     });
     let blind_spots = join_all(looks).await.into_iter().flatten().collect();
-    RegionSeen { clusters: clusters.to_read.len(), excluded: clusters.excluded, blind_spots }
+    let (clusters, clusters_excluded) = (clusters.to_read.len(), clusters.excluded);
+    Survey { clusters, clusters_excluded, blind_spots, ..Survey::default() }
 }
 
 /// The clusters of a Region.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::{join, join_all};
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::clusters::{self, Found};
+use super::clusters::{Found, look_in_region};
 use super::roles::{self, RoleSeen};
 use super::{Scope, Sightings, Subject, Survey, examine, hand_over};
 use crate::app::Run;
@@ -62,11 +62,8 @@ pub async fn survey(
     let looks = join_all(regions.iter().map(|region| looker.region(region, ends)));
     let (seen, ()) = join(looks, eager).await;
     let mut survey = Survey { regions: regions.len(), ..Survey::default() };
-    for (region, unfinished) in seen {
-        survey.clusters += region.clusters;
-        survey.clusters_excluded += region.excluded;
-        survey.blind_spots.extend(region.blind_spots);
-        survey.blind_spots.extend(unfinished);
+    for region in seen {
+        survey.take_in(region);
     }
     // Rows of Regions that are not asked any more, and of roles whose path only another Region's entry told.
     let left = looker.unfinished(|at| !survey.is_blind_to(at)).await;
@@ -102,14 +99,12 @@ struct Looker<'a> {
 
 impl Looker<'_> {
     /// Looks into a Region's clusters, then for unfinished repairs in them that no entry showed.
-    async fn region(&self, region: &Region, ends: tokio::time::Instant) -> (clusters::RegionSeen, Vec<BlindSpot>) {
+    async fn region(&self, region: &Region, ends: tokio::time::Instant) -> Survey {
         let keep = async |found: Found| self.keep(found).await;
-        let seen = clusters::look_in_region(self.run, region, self.scope, self.subjects, ends, &keep).await;
-        let is_blind = |at: &ClusterRef| {
-            seen.blind_spots.iter().any(|spot| spot.cluster.as_ref().is_none_or(|name| *name == at.name))
-        };
-        let unfinished = self.unfinished(|at| at.region == *region && !is_blind(at)).await;
-        (seen, unfinished)
+        let mut seen = look_in_region(self.run, region, self.scope, self.subjects, ends, &keep).await;
+        let unfinished = self.unfinished(|at| at.region == *region && !seen.is_blind_to(at)).await;
+        seen.blind_spots.extend(unfinished);
+        seen
     }
 
     /// Hands over an entry that was found, with its row and its role.

@@ -1,9 +1,9 @@
-//! What could not be seen, and why: reported, never taken for absent or healthy.
+//! A part of the account that could not be read, and why: reported, never taken for absent or healthy.
 
 use crate::fault::{Fault, FaultKind};
 use crate::model::Region;
 
-/// What could not be seen.
+/// A part of the account that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlindSpot {
     /// The Region.

@@ -4,7 +4,7 @@
 //! What was seen of an entry is handed over at once, whatever the rest of the look is waiting for: a Region that does not
 //! answer delays nothing elsewhere.
 //!
-//! What could not be seen becomes a [`BlindSpot`], never "absent". A cluster without access entries (its
+//! A part that could not be read becomes a [`BlindSpot`], never "absent". A cluster without access entries (its
 //! authentication mode is `CONFIG_MAP`, or it is being created or deleted) is neither: there is nothing to see.
 //! Unfinished repairs are sightings too, with or without an entry: the ledger may be all that is left of one.
 
@@ -113,7 +113,7 @@ pub struct Survey {
     pub known_fresh: usize,
     /// The clusters in which such entries are.
     pub known_fresh_in: BTreeSet<ClusterRef>,
-    /// What could not be seen.
+    /// The parts of the account that could not be read.
     pub blind_spots: Vec<BlindSpot>,
     /// How many clusters were seen into.
     pub clusters_seen: usize,

@@ -48,7 +48,7 @@ pub struct Found {
     pub clusters: usize,
     /// How many entries were examined.
     pub entries_examined: usize,
-    /// What could not be seen.
+    /// The parts of the account that could not be read.
     pub blind_spots: Vec<BlindSpot>,
     /// Whether an entry could not be judged.
     pub is_unsure: bool,

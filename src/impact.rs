@@ -1,7 +1,7 @@
 //! What of a cluster uses a role: managed node groups, Fargate profiles, Auto Mode and capabilities. Pure.
 //!
 //! Decides which of them stand still with the role's entry, and what is left to do about each after the repair. It decides
-//! nothing about the repair. What could not be read is left out, and [`Users::what_is_missing`] says so.
+//! nothing about the repair. Users that could not be read are left out, and [`Users::what_is_missing`] says so.
 
 use std::collections::BTreeMap;
 use std::fmt;

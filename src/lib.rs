@@ -20,8 +20,9 @@
 //!         ─ conclude::conclude ─► metrics, log lines, response
 //! ```
 //!
-//! What the survey finds is judged and worked on while it goes on elsewhere. `handler` is that table of contents. How one entry is repaired stands in one place: `repair/decide.rs`, one pure function
-//! from row, world and observations to the next step.
+//! What the survey finds is judged and worked on while it goes on elsewhere. `handler` is that table of contents. How one
+//! entry is repaired stands in one place: `repair/decide.rs`, one pure function from row, world and observations to the next
+//! step.
 //!
 //! # Invariants
 //!
@@ -42,7 +43,7 @@
 //! 7. An outcome takes reasons of its own kind: [`outcome::Outcome::Held`] a [`outcome::Hold`], and so on.
 //! 8. Nothing pure imports from anything with I/O, and no circle ties the modules (`structure.rs`). Only [`aws`] names types of
 //!    the AWS SDK.
-//! 9. What could not be read is a [`blind_spot::BlindSpot`], never taken for absent (`fault_matrix`).
+//! 9. A part that could not be read is a [`blind_spot::BlindSpot`], never taken for absent (`fault_matrix`).
 //! 10. One request's failure never stops the other clusters or Regions (`a_region_that_an_organization_denies_is_a_blind_spot_and_stops_nothing`
 //!     and its neighbours in `faults.rs`).
 //! 11. The times nest as [`limits`] has them, checked at compile time.

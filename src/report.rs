@@ -234,7 +234,7 @@ impl Report {
         self
     }
 
-    /// What could not be seen.
+    /// The parts of the account that could not be read.
     #[must_use]
     pub fn with_blind_spots(mut self, spots: &[BlindSpot]) -> Self {
         self.blind_spots = spots

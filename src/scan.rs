@@ -85,7 +85,7 @@ pub struct Scan {
     pub fresh: Vec<(ClusterRef, Examined)>,
     /// The entries, by cluster and principal, whose policies were asked for and could not be read: they are not without any.
     pub policies_not_read: BTreeSet<(ClusterRef, String)>,
-    /// What could not be seen.
+    /// The parts of the account that could not be read.
     pub blind_spots: Vec<BlindSpot>,
 }
 

@@ -13,7 +13,7 @@ use crate::trust;
 impl Reads {
     /// The role of a name, whatever its path: names are unique in an account (IAM API Reference, `CreateRole`).
     ///
-    /// Failures are a state of their own, since what could not be read must not be taken for absent.
+    /// Failures are a state of their own, since a failed read must not be taken for absent.
     pub async fn get_role(&self, name: &str) -> RoleState {
         match self.try_get_role(name).await {
             Ok(Some(role)) => RoleState::Present(role),

@@ -9,7 +9,7 @@ impl Reads {
     /// The ARN and unique ID of the IAM user of a name, whatever its path; `None` if there is none.
     ///
     /// # Errors
-    /// Any other [`Fault`]: what could not be read must not be taken for absent.
+    /// Any other [`Fault`]: a failed read must not be taken for absent.
     pub async fn get_user(&self, name: &str) -> Result<Option<Creator>, Fault> {
         const OPERATION: &str = "GetUser";
         let reply = self.iam.get_user().user_name(name).send().await;

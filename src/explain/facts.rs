@@ -1,4 +1,4 @@
-//! What AWS shows about one role in one cluster. Decides nothing; what could not be read is a [`Fault`], never absent.
+//! What AWS shows about one role in one cluster. Decides nothing; a failed read is a [`Fault`], never "absent".
 
 use time::OffsetDateTime;
 
@@ -87,7 +87,7 @@ impl Facts {
 }
 
 /// The permission set and the suffix in the name of a role that IAM Identity Center made:
-/// `AWSReservedSSO_PERMISSION-SET_SUFFIX`. The suffix is new if the permission set is assigned to the account anew (IAM
+/// `AWSReservedSSO_PERMISSION-SET_SUFFIX`. The suffix is new if the permission set is assigned to the account again (IAM
 /// Identity Center User Guide, "Referencing permission sets in resource policies, Amazon EKS, and AWS KMS").
 pub(super) fn permission_set(role_name: &str) -> Option<(&str, &str)> {
     let (set, suffix) = role_name.strip_prefix("AWSReservedSSO_")?.rsplit_once('_')?;

@@ -36,7 +36,7 @@ pub(crate) struct Page {
     /// Who reaches which cluster. Beside the report's members: `note`, a sentence; `verifiedAt`, which brings a column "last
     /// verified"; `known`, which brings a column "state". `accessPolicies` is left out if they could not be read.
     pub(crate) access: Vec<Value>,
-    /// What could not be seen; `None` if that is no question here.
+    /// The parts of the account that could not be read; `None` if that is no question here.
     pub(crate) blind_spots: Option<Vec<Value>>,
 }
 

@@ -83,7 +83,7 @@ impl View<'_> {
             (Standing::None | Standing::NotTold(_), Some(near)) => Answer::yes(
                 format!(
                     "The cluster has an entry for {}, another role of the permission set {set}. IAM Identity Center makes a \
-                     new role, with another suffix, when the permission set is assigned to the account anew. EKS takes the \
+                     new role, with another suffix, when the permission set is assigned to the account again. EKS takes the \
                      two for different principals.",
                     in_words(near)
                 ),

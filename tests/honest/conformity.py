@@ -10,6 +10,16 @@ from wire import Exchange
 # How scalars are written: in JSON, in CBOR, or as text (XML, forms, paths and query strings).
 FORMS = {"rest-json": "json", "json": "json", "smithy-rpc-v2-cbor": "cbor", "query": "text"}
 
+# Those of the services that answer every client's mistake with status 400.
+OF_JSON_SERVICES = {
+    "AccessDeniedException": 400,
+    "SerializationException": 400,
+    "ThrottlingException": 400,
+    "UnknownOperationException": 400,
+    "UnrecognizedClientException": 400,
+    "ValidationException": 400,
+}
+
 # Errors that services answer on every operation, whatever its model lists, and their status where the service's model
 # has no such shape. See each API Reference, "Common Errors" (DynamoDB: Developer Guide, "Error handling").
 COMMON_ERRORS = {
@@ -32,14 +42,7 @@ COMMON_ERRORS = {
         "SerializationException": 400,
         "UnknownOperationException": 400,
     },
-    "dynamodb": {
-        "AccessDeniedException": 400,
-        "SerializationException": 400,
-        "ThrottlingException": 400,
-        "UnknownOperationException": 400,
-        "UnrecognizedClientException": 400,
-        "ValidationException": 400,
-    },
+    "dynamodb": OF_JSON_SERVICES,
     "monitoring": {
         "AccessDenied": 403,
         "InvalidClientTokenId": 403,
@@ -48,14 +51,7 @@ COMMON_ERRORS = {
         "UnknownOperationException": 400,
         "ValidationError": 400,
     },
-    "cloudtrail": {
-        "AccessDeniedException": 400,
-        "SerializationException": 400,
-        "ThrottlingException": 400,
-        "UnknownOperationException": 400,
-        "UnrecognizedClientException": 400,
-        "ValidationException": 400,
-    },
+    "cloudtrail": OF_JSON_SERVICES,
 }
 
 # Errors that an operation was seen to answer although its model does not list them.

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use access_entry_guard::aws::Reads;
-use access_entry_guard::model::{Home, Region};
 use access_entry_guard::report::Entry as ReportEntry;
-use access_entry_guard::scan::{Progress, Scope, scan};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -254,21 +251,9 @@ async fn among_entries_alike_the_one_that_stops_something_comes_first_in_report_
     assert_eq!(roles(&lines), ["z", "b", "a"]);
 }
 
-struct Unheard;
-
-impl Progress for Unheard {
-    fn region(&self, _: usize) {}
-    fn cluster(&self, _: usize) {}
-    fn entry(&self) {}
-    fn throttled(&self, _: &Region) {}
-}
-
 /// A scan of the account by somebody without a deployment.
 async fn scanned(stage: &Stage) -> Vec<Value> {
-    let home = Home { partition: "aws".to_owned(), account: "111122223333".to_owned() };
-    let scope = Scope { regions: vec![Region(REGION.to_owned())], ..Scope::default() };
-    let clock = stage.cloud.clock();
-    let seen = scan(&Reads::new(&stage.cloud.sdk_config()), &home, &scope, &Unheard, &*clock).await.unwrap();
+    let seen = stage.scan(&[REGION]).await;
     assert!(seen.blind_spots.is_empty(), "{:?}", seen.blind_spots);
     seen.cases.iter().map(|case| json!(ReportEntry::of(case, &[]))).collect()
 }

@@ -2,24 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use access_entry_guard::aws::Reads;
-use access_entry_guard::model::{Home, Region};
 use access_entry_guard::report::Entry;
-use access_entry_guard::scan::{Progress, Scope, scan};
 use serde_json::{Value, json};
 
 use crate::cloud::EntrySpec;
 use crate::stage::{CLUSTER, REGION, Stage};
-
-/// Nobody hears how far it has come.
-struct Unheard;
-
-impl Progress for Unheard {
-    fn region(&self, _clusters: usize) {}
-    fn cluster(&self, _entries: usize) {}
-    fn entry(&self) {}
-    fn throttled(&self, _region: &Region) {}
-}
 
 /// What is said of each entry that is not fresh: verdict, outcome and reason.
 type Said = BTreeMap<(String, String), [String; 3]>;
@@ -90,12 +77,7 @@ async fn what_scan_calls_stale_is_what_the_function_would_repair_or_hold_entry_b
     for seed in 0..40 {
         let stage = by_chance(seed).await;
         stage.cloud.clear_calls();
-        let home = Home { partition: "aws".to_owned(), account: "111122223333".to_owned() };
-        let regions = [REGION, "us-east-1"].map(|name| Region(name.to_owned())).to_vec();
-        let scope = Scope { regions, ..Scope::default() };
-        let clock = stage.cloud.clock();
-        let reads = Reads::new(&stage.cloud.sdk_config());
-        let scanned = scan(&reads, &home, &scope, &Unheard, &*clock).await.unwrap();
+        let scanned = stage.scan(&[REGION, "us-east-1"]).await;
         let calls = stage.cloud.calls();
         assert!(
             calls.iter().all(|call| ["List", "Describe", "Get"].iter().any(|verb| call.operation.starts_with(verb))),

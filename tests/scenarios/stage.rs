@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use access_entry_guard::app::App;
+use access_entry_guard::aws::Reads;
 use access_entry_guard::config::Config;
 use access_entry_guard::error::Error;
 use access_entry_guard::handler::{Call, handle};
+use access_entry_guard::model::{Home, Region};
+use access_entry_guard::scan::{Progress, Scan, Scope, scan};
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, Door, Entry, EntrySpec, Role, World};
@@ -43,6 +46,16 @@ impl Write for Log {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// Nobody hears how far a scan has come.
+struct Unheard;
+
+impl Progress for Unheard {
+    fn region(&self, _clusters: usize) {}
+    fn cluster(&self, _entries: usize) {}
+    fn entry(&self) {}
+    fn throttled(&self, _region: &Region) {}
 }
 
 impl Stage {
@@ -150,6 +163,15 @@ impl Stage {
     /// Runs a sweep as the schedule does.
     pub async fn sweep(&self) -> Value {
         self.deliver(json!({"command": "sweep"})).await.expect("a sweep that could examine something")
+    }
+
+    /// Scans these Regions, as somebody without a deployment does.
+    pub async fn scan(&self, regions: &[&str]) -> Scan {
+        let home = Home { partition: "aws".to_owned(), account: "111122223333".to_owned() };
+        let regions = regions.iter().map(|name| Region((*name).to_owned())).collect();
+        let scope = Scope { regions, ..Scope::default() };
+        let (reads, clock) = (Reads::new(&self.cloud.sdk_config()), self.cloud.clock());
+        scan(&reads, &home, &scope, &Unheard, &*clock).await.expect("the roles are listed")
     }
 
     fn app(&self) -> App {

@@ -245,8 +245,8 @@ fn entries(report: &Value) -> &[Value] {
     report["entries"].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn count(report: &Value, name: &str) -> u64 {
-    report[name].as_u64().unwrap_or_default()
+fn count(report: &Value, name: &str) -> usize {
+    report[name].as_u64().map_or(0, |count| usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 fn of_check(report: &Value, accepted: &[String]) -> Meaning {
@@ -333,7 +333,9 @@ fn has_outcome(report: &Value, outcome: &str) -> usize {
     entries(report).iter().filter(|entry| !is_ignored(entry) && entry["outcome"] == outcome).count()
 }
 
-fn number(count: u64, one: &str, many: &str) -> String {
+/// A number with its noun, such as "1 entry".
+#[must_use]
+pub fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
@@ -353,9 +355,9 @@ pub fn summary(report: &Value) -> String {
     ];
     let mut parts = vec![format!(
         "{} examined in {} of {}",
-        number(count(report, "entriesExamined"), "entry", "entries"),
-        number(count(report, "clusters"), "cluster", "clusters"),
-        number(count(report, "regions"), "Region", "Regions")
+        counted(count(report, "entriesExamined"), "entry", "entries"),
+        counted(count(report, "clusters"), "cluster", "clusters"),
+        counted(count(report, "regions"), "Region", "Regions")
     )];
     let of = |(outcome, words): &(&str, &str)| match has_outcome(report, outcome) {
         0 => None,

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use access_entry_guard::creators::{Asker, AssumedBy, Candidate, Release, name_of};
+use access_entry_guard::deployed::counted;
 use access_entry_guard::history::{Found, NothingSeen, Progress, search};
 use access_entry_guard::model::{Region, RoleArn};
 use access_entry_guard::row::form::rfc3339;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::output::{Format, Output, Sheet, print, print_json, shown};
+use crate::scan::waiting_for;
 use crate::session::Session;
 use crate::stop::Stop;
 
@@ -326,10 +328,6 @@ fn whole_seconds(at: OffsetDateTime) -> OffsetDateTime {
     at.replace_nanosecond(0).unwrap_or(at)
 }
 
-fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
 /// How far the search has come, on a terminal: how far back the history was read, and what the scan has seen.
 struct Bar {
     line: ProgressBar,
@@ -367,7 +365,7 @@ impl scan::Progress for Bar {
     }
 
     fn throttled(&self, region: &Region) {
-        self.line.println(format!("{region} refuses requests, since there are too many of them; waiting for it"));
+        self.line.println(waiting_for(region));
     }
 }
 

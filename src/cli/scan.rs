@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use access_entry_guard::blind_spot::BlindSpot;
 use access_entry_guard::case::Case;
 use access_entry_guard::commands::EntrySeen;
+use access_entry_guard::deployed::counted;
 use access_entry_guard::model::{Region, Role, RoleState};
 use access_entry_guard::outcome::{Hold, Outcome};
 use access_entry_guard::report::Entry;
@@ -118,18 +119,14 @@ pub(crate) struct Finding<'a> {
 impl<'a> Finding<'a> {
     pub(crate) fn of(case: &'a Case) -> Self {
         let mut entry = json!(Entry::of(case, &[]));
-        if case.outcome == Outcome::WouldRepair {
-            let lines = "With its default settings, the function would repair it.";
-            let note = case.note.iter().map(String::as_str);
-            entry["detail"] = json!(std::iter::once(lines).chain(note).collect::<Vec<_>>().join(" "));
-        }
-        // Nothing has to be deployed, so there is no function to ask.
-        if let Some(detail) = entry["detail"].as_str() {
-            entry["detail"] = json!(
-                detail
-                    .replace("run the command in remedy", "run its repair commands")
-                    .replace("run the commands in remedy with your own credentials", "run its repair commands")
-            );
+        // Nothing has to be deployed, so there may be no function to ask.
+        let said = match &case.outcome {
+            Outcome::WouldRepair => Some("With its default settings, the function would repair it.".to_owned()),
+            Outcome::Held(hold) => Some(hold.explain_with("run its repair commands")),
+            _ => None,
+        };
+        if let Some(said) = said {
+            entry["detail"] = json!(std::iter::once(said).chain(case.note.clone()).collect::<Vec<_>>().join(" "));
         }
         let commands = commands(case);
         entry["commands"] = json!(commands);
@@ -178,10 +175,6 @@ fn blind_spots(seen: &Scan) -> Vec<Value> {
     seen.blind_spots.iter().map(value).collect()
 }
 
-fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
 fn sheet(findings: &[Finding<'_>]) -> Sheet {
     let rows = findings.iter().map(|finding| {
         let would = match finding.text("reason") {
@@ -225,9 +218,9 @@ fn as_text(seen: &Scan, findings: &[Finding<'_>], with_all_commands: bool) -> St
     let _ = writeln!(
         text,
         "{} in {} of {}: {} stale, {} orphaned, {} bound to their role, {} that are not judged.",
-        count(seen.entries_examined, "entry", "entries"),
-        count(seen.clusters, "cluster", "clusters"),
-        count(seen.regions, "Region", "Regions"),
+        counted(seen.entries_examined, "entry", "entries"),
+        counted(seen.clusters, "cluster", "clusters"),
+        counted(seen.regions, "Region", "Regions"),
         is("stale"),
         is("orphaned"),
         seen.fresh.len(),
@@ -357,6 +350,11 @@ impl Bar {
     }
 }
 
+/// What a person reads while a Region that refuses requests is waited for.
+pub(crate) fn waiting_for(region: &Region) -> String {
+    format!("{region} refuses requests, since there are too many of them; waiting for it")
+}
+
 impl Progress for Bar {
     fn region(&self, clusters: usize) {
         let clusters = self.clusters.fetch_add(clusters, Ordering::Relaxed) + clusters;
@@ -373,6 +371,6 @@ impl Progress for Bar {
     }
 
     fn throttled(&self, region: &Region) {
-        self.drawn.println(format!("{region} refuses requests, since there are too many of them; waiting for it"));
+        self.drawn.println(waiting_for(region));
     }
 }

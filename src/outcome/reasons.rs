@@ -152,10 +152,16 @@ impl Hold {
     /// What happened, why, and what to do next.
     #[must_use]
     pub fn explain(&self) -> String {
+        self.explain_with("run the command in remedy")
+    }
+
+    /// The same, where `release` says what releases the entry.
+    #[must_use]
+    pub fn explain_with(&self, release: &str) -> String {
         match self {
             Self::Privileged { because } => format!(
                 "The entry grants more than HOLD=privileged allows without an approval: {because}. Check who created the \
-                 role, and check its trust policy. If this role ID may have the access, run the command in remedy."
+                 role, and check its trust policy. If this role ID may have the access, {release}."
             ),
             Self::GrantsRefused => {
                 "ALLOW_PRIVILEGED_GRANTS=false: IAM lets this function grant the view policy only, and create no entry with \
@@ -163,9 +169,9 @@ impl Hold {
                  access, run the commands in remedy with your own credentials."
                     .to_owned()
             }
-            Self::HoldAll => "HOLD=all: every repair waits for a person. If this role ID may have the access, run the command \
-                              in remedy."
-                .to_owned(),
+            Self::HoldAll => {
+                format!("HOLD=all: every repair waits for a person. If this role ID may have the access, {release}.")
+            }
             Self::NoLedger => "LEDGER_TABLE is unset. Without a ledger the function cannot save the entry while it replaces it, \
                                so it deletes nothing. Deploy the ledger table and set LEDGER_TABLE."
                 .to_owned(),
@@ -175,12 +181,12 @@ impl Hold {
             Self::IgnoreTag { on } => format!(
                 "The {on} is tagged access-entry-guard=ignore. Remove the tag if this function should repair the entry."
             ),
-            Self::RolePattern => "ROLE_PATTERNS does not include this role. Change the setting, or run the command in remedy for \
-                                  this entry alone."
-                .to_owned(),
-            Self::ClusterPattern => "CLUSTER_PATTERNS does not include this cluster. Change the setting, or run the command in \
-                                     remedy for this entry alone."
-                .to_owned(),
+            Self::RolePattern => format!(
+                "ROLE_PATTERNS does not include this role. Change the setting, or {release} for this entry alone."
+            ),
+            Self::ClusterPattern => format!(
+                "CLUSTER_PATTERNS does not include this cluster. Change the setting, or {release} for this entry alone."
+            ),
             Self::RepairBudget { limit } => format!(
                 "This sweep has started MAX_REPAIRS={limit} deletions, which is its limit. The next sweep continues. If the \
                  number surprises you, find out why so many entries went stale at once before you raise the limit."
@@ -191,11 +197,11 @@ impl Hold {
             ),
             Self::RehearsalRefused(fault) => format!(
                 "The function tried the creation while the entry still existed, and EKS refused it ({fault}). Nothing was \
-                 deleted. Allow the call to this function's role, then run the command in remedy."
+                 deleted. Allow the call to this function's role, then {release}."
             ),
             Self::RoleChanged { expected, present } => format!(
                 "The role's ID is {present}. The repair was permitted for {expected}. Check who created the present role. If \
-                 it may have the access, run the command in remedy."
+                 it may have the access, {release}."
             ),
             Self::RecreationRefused => {
                 "After the deletion of another entry EKS refused its creation. Until that entry is back, no other entry is \
@@ -208,15 +214,14 @@ impl Hold {
             ),
             Self::ChangedMeanwhile { what } => format!(
                 "The entry changed during the repair ({what}). The function left the change as it is. Check who else manages \
-                 the entry, then run the command in remedy."
+                 the entry, then {release}."
             ),
-            Self::PerhapsRevived => {
+            Self::PerhapsRevived => format!(
                 "This function may have created the entry that stands: a creation, or a trial of one, has no known answer. \
                  The owner deleted or changed the entry meanwhile, or the cluster was replaced by one of the same name. Ask \
-                 the owner. If the entry is not wanted, delete it. If it is right as it is, run the command in remedy: the \
-                 ledger then forgets the matter."
-                    .to_owned()
-            }
+                 the owner. If the entry is not wanted, delete it. If it is right as it is, {release}: the ledger then \
+                 forgets the matter."
+            ),
             Self::Archived { grants } => format!(
                 "The role exists again. Its entry was archived when an earlier role of this name was deleted. Nothing was \
                  created. Nobody has looked at the role yet. The entry would grant: {grants}. Check who created the role and \

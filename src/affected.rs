@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::channel::mpsc;
 use futures::future::{Either, select};
@@ -16,6 +16,7 @@ use crate::app::Run;
 use crate::case::{Case, Purpose};
 use crate::impact::{UserKind, Users};
 use crate::limits::LONGEST_FOR_IMPACT;
+use crate::lock::lock;
 use crate::model::ClusterRef;
 use crate::outcome::Outcome;
 use crate::repair::attend;
@@ -90,7 +91,7 @@ impl Affected<'_> {
         if !self.is_due(case) {
             return;
         }
-        let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clusters = lock(&self.clusters);
         if clusters.contains_key(&sighting.at) {
             return;
         }
@@ -102,9 +103,9 @@ impl Affected<'_> {
 
     fn show(&self, case: &mut Case) {
         if self.is_due(case) {
-            let clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+            let clusters = lock(&self.clusters);
             let users = clusters.get(&case.sighting.at).cloned().unwrap_or_default();
-            case.show_impact(&users.lock().unwrap_or_else(PoisonError::into_inner), self.run.now());
+            case.show_impact(&lock(&users), self.run.now());
         }
     }
 }

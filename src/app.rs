@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -15,6 +15,7 @@ use crate::event::Invocation;
 use crate::fault::Fault;
 use crate::ledger::{Breaker, Ledger};
 use crate::limits::{FOR_THE_REPORT, LONGEST_SURVEY};
+use crate::lock::lock;
 use crate::model::Region;
 
 /// Tells the time. Given in, so that tests can turn it.
@@ -55,7 +56,7 @@ impl App {
 
     /// Writes one line of JSON to the log. A log that cannot be written to is no reason to stop a repair.
     pub fn log_line(&self, line: &serde_json::Value) {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = lock(&self.log);
         let _ = writeln!(log, "{line}");
         let _ = log.flush();
     }

@@ -26,7 +26,7 @@ pub mod sts;
 mod turns;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -34,6 +34,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_iam::config::retry::{RetryPartition, TokenBucket};
 use tokio::sync::Semaphore;
 
+use crate::lock::lock;
 use crate::model::Region;
 pub use authorities::{Authorities, UnusableBundle};
 use eks::{Eks, EksChanges};
@@ -92,7 +93,7 @@ impl Reads {
     /// what they learn of its limits.
     #[must_use]
     pub fn eks(&self, region: &Region, most_at_once: usize) -> Eks {
-        let mut clients = self.eks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = lock(&self.eks);
         let client = clients.entry(region.clone()).or_insert_with(|| Eks::new(region.clone(), &self.config));
         client.with_most_at_once(most_at_once)
     }

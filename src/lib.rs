@@ -105,4 +105,5 @@ mod affected;
 mod conclude;
 pub mod error;
 pub mod handler;
+mod lock;
 mod task;

@@ -5,10 +5,12 @@
 //! limit belongs to the user and comes with each request.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::lock::lock;
 
 use super::limiter::{Answer, Limiter, Ticket};
 
@@ -127,7 +129,7 @@ impl Turns {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Line) -> T) -> T {
-        act(&mut self.line.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut lock(&self.line))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::future::{join, join_all};
 use tokio::sync::{OnceCell, Semaphore};
@@ -14,6 +14,7 @@ use crate::app::Run;
 use crate::blind_spot::BlindSpot;
 use crate::error::Error;
 use crate::fault::Fault;
+use crate::lock::lock;
 use crate::model::{ClusterRef, Principal, Region, RoleArn, RoleState};
 use crate::row::{Row, RowRead};
 use crate::sighting::{Examined, Sighting};
@@ -247,10 +248,6 @@ impl<T: Clone> Memo<T> {
         let cells = lock(&self.cells);
         cells.iter().filter_map(|(name, cell)| Some((name.clone(), cell.get()?.clone()))).collect()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is known of an entry that a person named and that is not there: its cluster, its role and its row. Nothing, if

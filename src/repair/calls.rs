@@ -1,8 +1,8 @@
 //! Everything that a repair asks of AWS, one call each, behind a narrow trait: the exploration answers it from a small
 //! world in memory.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -15,6 +15,7 @@ use crate::aws::eks::{Eks, EksChanges, Entries};
 use crate::fault::{Fault, FaultKind};
 use crate::guardrail::{Association, Permit};
 use crate::limits::LEAST_FOR_A_DELETION;
+use crate::lock::lock;
 use crate::model::{AccessEntry, AccessPolicy, Cluster, ClusterRef, EntryType, RoleArn, RoleState, Snapshot};
 use crate::row::{Lease, NotWritten, Row};
 use crate::sighting::Examined;
@@ -116,7 +117,7 @@ impl<'a> Live<'a> {
     }
 
     fn set_ends(&self, ends: OffsetDateTime) {
-        *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+        *lock(&self.ends) = ends;
     }
     /// What is acted on must be younger than the lease.
     async fn in_time<T>(&self, read: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
@@ -202,7 +203,7 @@ impl Calls for Live<'_> {
     }
 
     fn ends(&self) -> OffsetDateTime {
-        *self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.ends)
     }
 
     fn hurry(&self) {

@@ -3,8 +3,8 @@
 //! Reads only, and never more than [`MOST_CALLS`]. One failed read ends the reading of its kind: whoever may not describe one
 //! resource may not describe the next.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use super::{Eks, PAGE};
 use crate::fault::{Fault, FaultKind};
 use crate::impact::{MOST_CALLS, Unread, User, UserKind, Users};
+use crate::lock::lock;
 
 /// Resources of a cluster described side by side.
 const AT_ONCE: usize = 8;
@@ -183,7 +184,7 @@ impl Reader<'_> {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Users) -> T) -> T {
-        act(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut lock(self.seen))
     }
 }
 

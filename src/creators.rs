@@ -22,7 +22,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::event::{self, RoleChange};
 use crate::fault::Fault;
 use crate::guardrail;
-use crate::model::{ClusterRef, Creator, EntryType, Home, Role, RoleArn, RoleId, Snapshot, VIEW_POLICY};
+use crate::model::{ClusterRef, Creator, EntryType, Home, Role, RoleArn, RoleId, Roles, Snapshot, VIEW_POLICY};
 
 /// A role's creation, as `CloudTrail` recorded it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +132,7 @@ pub struct Known<'a> {
     /// The recorded creations.
     pub creations: &'a [Creation],
     /// The roles that exist.
-    pub roles: &'a BTreeMap<RoleArn, Role>,
+    pub roles: &'a Roles,
     /// The entries.
     pub entries: &'a [EntrySeen],
 }
@@ -181,7 +181,7 @@ impl Known<'_> {
 
     /// The role that exists, if it is the one that was created.
     fn role_made_by(&self, creation: &Creation) -> Option<&Role> {
-        self.roles.get(&creation.arn).filter(|role| creation.role_id.as_ref() == Some(&role.id))
+        self.roles.get(creation.arn.as_str()).filter(|role| creation.role_id.as_ref() == Some(&role.id))
     }
 }
 
@@ -318,7 +318,7 @@ impl Creators {
     /// Says of which roles with entries the creator is not known, and why.
     fn sort_roles(&mut self, known: Known<'_>, since: OffsetDateTime) {
         let with_entries: BTreeSet<&RoleArn> = known.entries.iter().map(|entry| &entry.principal).collect();
-        for role in with_entries.into_iter().filter_map(|arn| known.roles.get(arn)) {
+        for role in with_entries.into_iter().filter_map(|arn| known.roles.get(arn.as_str())) {
             let mut records = known.creations.iter().filter(|creation| creation.role_id.as_ref() == Some(&role.id));
             let roles = match records.next() {
                 Some(creation) if creation.by.is_some() => continue,
@@ -335,7 +335,7 @@ fn candidate(known: Known<'_>, trail: Trail, assumed_by: AssumedBy, home: &Home)
     let entries = || trail.good.iter().map(|&index| &known.entries[index]);
     let mut could_release: Vec<Release> = entries()
         .filter_map(|entry| {
-            let role = known.roles.get(&entry.principal)?;
+            let role = known.roles.get(entry.principal.as_str())?;
             let because = guardrail::privilege(home, &entry.snapshot, role)?;
             Some(Release {
                 at: entry.at.clone(),

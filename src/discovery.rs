@@ -10,6 +10,7 @@
 
 mod all;
 mod clusters;
+mod known;
 mod named;
 mod roles;
 
@@ -26,7 +27,8 @@ use crate::model::{AccessEntry, Cluster, ClusterRef, Region, RoleArn, RoleId};
 
 use crate::blind_spot::BlindSpot;
 use crate::sighting::{Examined, Sighting};
-pub use all::{RecordSeen, SeenCluster, reread_role, survey_all};
+pub use all::{SeenCluster, reread_role, survey_all};
+pub use known::RecordSeen;
 pub use named::{named_but_not_found, survey};
 
 /// Where to look.

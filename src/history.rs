@@ -17,7 +17,7 @@ use crate::aws::cloudtrail::{EventHistory, Lookup, PACE, PAGE};
 use crate::blind_spot::BlindSpot;
 use crate::creators::{Creation, Creators, Deletion, EntrySeen, Existence, Known, Trail};
 use crate::fault::Fault;
-use crate::model::{ClusterRef, Creator, Home, Region, Role, RoleArn, RoleState};
+use crate::model::{ClusterRef, Creator, Home, Region, RoleArn, RoleState, Roles};
 use crate::scan::{self, Scan, Scope, patiently, scan};
 use crate::sighting::Examined;
 
@@ -85,8 +85,7 @@ pub async fn search<P: Progress>(
     let searcher = Searcher { reads, home, progress, until: now() };
     let since = searcher.until - time;
     let roles = reads.list_roles().await.map_err(NothingSeen::Roles)?;
-    let roles: BTreeMap<RoleArn, Role> = roles.into_iter().map(|role| (role.arn.clone(), role)).collect();
-    let recent = roles.values().filter(|role| role.created_at >= since).count();
+    let recent = roles.iter().filter(|role| role.created_at >= since).count();
     let pages = u32::try_from(recent.div_ceil(PAGE).max(1)).unwrap_or(u32::MAX);
     progress.begins(recent, PACE.saturating_mul(pages - 1));
 
@@ -179,13 +178,13 @@ impl Searcher<'_> {
         &self,
         histories: &mut BTreeMap<Region, EventHistory>,
         trails: &BTreeMap<String, Trail>,
-        roles: &BTreeMap<RoleArn, Role>,
+        roles: &Roles,
         entries: &mut [EntrySeen],
     ) -> Vec<BlindSpot> {
         let mut since: BTreeMap<Region, OffsetDateTime> = BTreeMap::new();
         for index in trails.values().flat_map(|trail| &trail.good) {
             let entry = &entries[*index];
-            let Some(role) = roles.get(&entry.principal) else { continue };
+            let Some(role) = roles.get(entry.principal.as_str()) else { continue };
             let earliest = since.entry(entry.at.region.clone()).or_insert(role.created_at);
             *earliest = role.created_at.min(*earliest);
         }
@@ -204,7 +203,7 @@ impl Searcher<'_> {
         let mut blind_spots = Vec::new();
         for (region, deletions, fault) in looks {
             for entry in entries.iter_mut().filter(|entry| entry.at.region == *region) {
-                let Some(role) = roles.get(&entry.principal) else { continue };
+                let Some(role) = roles.get(entry.principal.as_str()) else { continue };
                 let precedes = |deletion: &Deletion| deletion.may_precede(entry, role.created_at);
                 entry.is_replacement = fault.is_some() || deletions.iter().any(precedes);
             }

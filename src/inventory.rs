@@ -1,15 +1,13 @@
 //! Which role has access to which cluster, as what, since when and with which role ID: read from the ledger, beside the
 //! account's roles as they are now.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use crate::app::Run;
 use crate::aws::dynamodb::{PageKey, key};
 use crate::error::Error;
 use crate::fault::Fault;
-use crate::model::{ClusterRef, Region, Role, RoleArn, RoleId};
+use crate::model::{ClusterRef, Region, RoleArn, Roles};
 use crate::row::form::rfc3339;
 use crate::row::{Row, RowRead, State};
 
@@ -59,7 +57,7 @@ pub async fn list(run: &Run<'_>, filter: Filter) -> Result<Value, Error> {
         filter.cluster.as_ref().is_none_or(|name| *name == at.name)
             && filter.region.as_ref().is_none_or(|region| *region == at.region)
     };
-    let roles = if listed.is_empty() { Ok(Roles::new()) } else { run.app.aws.reads.list_roles().await.map(by_arn) };
+    let roles = if listed.is_empty() { Ok(Roles::default()) } else { run.app.aws.reads.list_roles().await };
     let last = listed.last().map(|(principal, at, _)| format!("{principal} {at}"));
     let items: Vec<Value> = listed
         .into_iter()
@@ -87,13 +85,6 @@ fn page_of(token: &str) -> Option<PageKey> {
     Some(key(principal, cluster))
 }
 
-/// The account's roles by ARN.
-type Roles = BTreeMap<String, RoleId>;
-
-fn by_arn(roles: Vec<Role>) -> Roles {
-    roles.into_iter().map(|role| (role.arn.as_str().to_owned(), role.id)).collect()
-}
-
 /// What the ledger and the account's roles tell of an entry together, in one word. The ledger alone would call an entry good
 /// whose role was recreated since.
 fn known(principal: &str, read: &RowRead, roles: Option<&Roles>) -> Option<&'static str> {
@@ -103,7 +94,7 @@ fn known(principal: &str, read: &RowRead, roles: Option<&Roles>) -> Option<&'sta
             State::Archived(_) => "archived",
             State::Recorded(recorded) => match (roles?.get(principal), &recorded.good) {
                 (None, _) => "roleGone",
-                (Some(present), Some(good)) if good.role_id == *present => "good",
+                (Some(present), Some(good)) if good.role_id == present.id => "good",
                 (Some(_), Some(_)) => "roleRecreated",
                 (Some(_), None) => return None,
             },

@@ -14,12 +14,14 @@ use crate::fault::Fault;
 mod access;
 mod entry;
 mod name_set;
+mod roles;
 
 pub use access::{AuthenticationMode, ClusterAccess};
 pub use entry::{
     AccessEntry, AccessPolicy, AccessScope, EntryType, Snapshot, VIEW_POLICY, is_aws_tag, is_generated_username,
 };
 pub use name_set::NameSet;
+pub use roles::Roles;
 
 /// The account and partition that this function belongs to: those of the invoked function's ARN.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::fault::{Fault, FaultKind};
 use crate::guardrail::{self, Asked, Refusal, Request};
 use crate::impact::{UserKind, Users};
-use crate::model::{AccessEntry, Cluster, ClusterRef, Home, Principal, Region, Role, RoleArn, RoleState};
+use crate::model::{AccessEntry, Cluster, ClusterRef, Home, Principal, Region, RoleArn, RoleState, Roles};
 use crate::outcome::{Doubt, Outcome};
 use crate::report;
 use crate::row::RowRead;
@@ -144,7 +144,7 @@ pub async fn scan(
     let regions = stream::iter(&scope.regions).map(|region| scanner.region(region)).buffer_unordered(usize::MAX);
     let roles_read_at = now();
     let (regions, roles) = join(regions.collect::<Vec<Seen>>(), reads.list_roles()).await;
-    let roles: BTreeMap<String, Role> = roles?.into_iter().map(|role| (role.arn.as_str().to_owned(), role)).collect();
+    let roles = roles?;
     let mut scan = Scan { regions: scope.regions.len(), ..Scan::default() };
     let mut findings: BTreeMap<ClusterRef, Vec<AccessEntry>> = BTreeMap::new();
     for seen in regions {
@@ -185,17 +185,12 @@ pub async fn scan(
 fn first_sight(
     at: &ClusterRef,
     entry: AccessEntry,
-    roles: &BTreeMap<String, Role>,
+    roles: &Roles,
     home: &Home,
     role_read_at: OffsetDateTime,
 ) -> Sighting {
     let principal = Principal::parse(&entry.principal_arn);
-    let role = match principal.role() {
-        Some(arn) if arn.is_of(home) => {
-            roles.get(arn.as_str()).map_or(RoleState::Absent, |role| RoleState::Present(role.clone()))
-        }
-        _ => RoleState::unread("not a role of this account"),
-    };
+    let role = roles.state_of(&principal, home);
     let entry = Some(Examined { entry, policies: Vec::new() });
     Sighting { at: at.clone(), cluster: None, principal, entry, row: RowRead::Absent, role, role_read_at }
 }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::Reads;
 use crate::aws::fault::fault_of;
 use crate::fault::{Fault, FaultKind};
-use crate::model::{Role, RoleArn, RoleId, RoleState};
+use crate::model::{Role, RoleArn, RoleId, RoleState, Roles};
 use crate::trust;
 
 impl Reads {
@@ -39,7 +39,7 @@ impl Reads {
     ///
     /// # Errors
     /// Any [`Fault`]: a part of the list would make the other roles look deleted.
-    pub async fn list_roles(&self) -> Result<Vec<Role>, Fault> {
+    pub async fn list_roles(&self) -> Result<Roles, Fault> {
         const OPERATION: &str = "ListRoles";
         let mut roles = Vec::new();
         let mut marker = None;
@@ -56,7 +56,7 @@ impl Reads {
                 roles.push(role_of(OPERATION, role)?);
             }
             if !page.is_truncated {
-                return Ok(roles);
+                return Ok(roles.into_iter().collect());
             }
             marker = page.marker;
             if marker.is_none() {

@@ -73,7 +73,8 @@ impl Account {
     }
 
     fn creators(&self) -> Creators {
-        let known = Known { creations: &self.creations, roles: &self.roles, entries: &self.entries };
+        let roles = self.roles.values().cloned().collect();
+        let known = Known { creations: &self.creations, roles: &roles, entries: &self.entries };
         let trails = known.trails();
         let exists = |trail: &Trail| {
             if self.gone.contains(&trail.creator.unique_id) {

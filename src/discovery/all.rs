@@ -4,14 +4,14 @@
 //! are described: a role that still has the recorded ID was not recreated, so whatever entry stands there is bound to
 //! it. Clusters verified longest ago come first, so what the deadline cuts off is first next time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::{FutureExt as _, join, join_all};
 use futures::stream::{self, StreamExt as _};
-use time::OffsetDateTime;
 
 use super::clusters::{clusters_of, out_of_time};
+use super::known::{Known, NotKnown, Note, RecordSeen};
 use super::{Scope, Sightings, Survey, examine, examine_entry, hand_over};
 use crate::app::Run;
 use crate::aws::Priority;
@@ -19,53 +19,12 @@ use crate::aws::eks::{Eks, Entries};
 use crate::blind_spot::BlindSpot;
 use crate::error::Error;
 use crate::fault::Fault;
-use crate::model::{Cluster, ClusterRef, Home, Principal, Region, Role, RoleArn, RoleState};
-use crate::row::{Row, RowRead, State};
+use crate::model::{Cluster, ClusterRef, Home, Principal, Region};
+use crate::row::RowRead;
 use crate::sighting::{Examined, Sighting};
 
 /// Entries of one cluster looked at side by side.
 const ENTRIES_AT_ONCE: usize = 8;
-
-struct Known {
-    roles: BTreeMap<String, Role>,
-    roles_read_at: OffsetDateTime,
-    rows: BTreeMap<ClusterRef, Notes>,
-}
-
-/// The rows of a cluster, by principal.
-type Notes = BTreeMap<Box<str>, Note>;
-
-/// What is kept of a row: enough to tell whether its entry needs a look. A hundred thousand rows with their snapshots
-/// would be most of the function's memory, so a row that turns out to matter is read again.
-enum Note {
-    /// Last seen good.
-    Recorded { role_id: Option<Box<str>>, verified_at: Option<OffsetDateTime>, version: u64 },
-    /// An unfinished repair, or a row that is not in order: these are reported and worked on, and are few.
-    Whole(RowRead),
-    /// Archived because its role was deleted: the role may have come back.
-    ArchivedWithItsRole(Box<Row>),
-    /// Archived, perhaps past its time: no word on an entry that is there.
-    Archived,
-}
-
-impl Note {
-    fn of(read: RowRead) -> Self {
-        match read {
-            RowRead::Row(row) => match row.state {
-                State::Recorded(recorded) => Self::Recorded {
-                    verified_at: recorded.good.as_ref().and_then(|good| good.verified_at),
-                    role_id: recorded.good.map(|good| good.role_id.0.into_boxed_str()),
-                    version: row.version,
-                },
-                State::Repairing(_) => Self::Whole(RowRead::Row(row)),
-                State::Archived(_) if row.is_archived_with_its_role() => Self::ArchivedWithItsRole(row),
-                State::Archived(_) => Self::Archived,
-            },
-            RowRead::Invalid(_) | RowRead::Unfit(..) => Self::Whole(read),
-            RowRead::Absent | RowRead::Expired(_) | RowRead::Unavailable(_) => Self::Archived,
-        }
-    }
-}
 
 /// A cluster after every look at its entries, for whoever records what was seen.
 #[derive(Debug)]
@@ -84,17 +43,6 @@ pub struct SeenCluster {
     pub ends: tokio::time::Instant,
 }
 
-/// What a survey keeps of a row of an entry that was seen good.
-#[derive(Debug)]
-pub struct RecordSeen {
-    /// Whose entry it is.
-    pub principal: Box<str>,
-    /// When it was last seen good.
-    pub verified_at: Option<OffsetDateTime>,
-    /// The row's version.
-    pub version: u64,
-}
-
 /// Looks at every entry in scope; `trust_records` spares those that the ledger knows. Each cluster is handed to `keep` as
 /// soon as it was looked at, which gives back what needs attention; that goes to `sightings` at once.
 ///
@@ -110,13 +58,8 @@ pub async fn survey_all(
     let regions = scope.regions(run).await?;
     let ends = tokio::time::Instant::now() + run.until(run.survey_ends());
     let sweeper = &Sweeper { run, scope, trust_records, keep: &keep, sightings, ends };
-    let roles_read_at = run.now();
-    let known = async {
-        let (roles, rows) = join(run.app.aws.reads.list_roles(), all_rows(run, scope)).await;
-        known(roles, rows, roles_read_at)
-    };
     // Roles and rows are read beside the lists of clusters, once for all Regions.
-    let known = known.shared();
+    let known = Known::read(run, scope).shared();
     let looks = regions.iter().map(|region| sweeper.region(region, known.clone()));
     let (seen, known) = join(join_all(looks), known.clone()).await;
     let known = match known {
@@ -132,35 +75,11 @@ pub async fn survey_all(
         survey.take_in(region.survey);
         met.extend(region.met);
     }
-    survey.roles_created_lately = created_lately(&known, run.now());
+    survey.roles_created_lately = known.roles_created_lately(run.now());
     // Rows of Regions that are not asked any more.
     let left = sweeper.unfinished(&known, &met, |at| !survey.is_blind_to(at) && !regions.contains(&at.region)).await;
     survey.take_in(left);
     Ok(survey)
-}
-
-/// Why nothing can be judged.
-#[derive(Debug, Clone)]
-enum NotKnown {
-    /// The ledger could not be read.
-    Ledger(String),
-    /// The roles could not be listed.
-    Roles(String),
-}
-
-fn known(
-    roles: Result<Vec<Role>, Fault>,
-    rows: Result<BTreeMap<ClusterRef, Notes>, Fault>,
-    roles_read_at: OffsetDateTime,
-) -> Result<Arc<Known>, NotKnown> {
-    let roles = roles.map_err(|fault| {
-        NotKnown::Roles(format!("The account's roles could not be listed ({fault}): nothing can be judged."))
-    })?;
-    let rows = rows.map_err(|because| {
-        NotKnown::Ledger(format!("The ledger could not be read ({because}), and it is needed for this."))
-    })?;
-    let roles = roles.into_iter().map(|role| (role.arn.as_str().to_owned(), role)).collect();
-    Ok(Arc::new(Known { roles, roles_read_at, rows }))
 }
 
 /// A look at everything.
@@ -242,7 +161,7 @@ impl<K: AsyncFn(SeenCluster) -> Vec<Sighting>> Sweeper<'_, K> {
         match view {
             Ok(view) => {
                 survey.clusters_seen += 1;
-                let archived = archived(known, at, &view);
+                let archived = archived(known, at, &view, &self.run.invocation.home);
                 let fresh = view.fresh.len() + view.dropped;
                 survey.known_fresh += fresh;
                 if fresh > 0 {
@@ -303,7 +222,7 @@ impl<K: AsyncFn(SeenCluster) -> Vec<Sighting>> Sweeper<'_, K> {
                     let sighting = Sighting {
                         at: at.clone(),
                         cluster,
-                        role: role_of_principal(known, &principal, &run.invocation.home),
+                        role: known.role_of(&principal, &run.invocation.home),
                         principal,
                         entry,
                         row: read.clone(),
@@ -316,75 +235,6 @@ impl<K: AsyncFn(SeenCluster) -> Vec<Sighting>> Sweeper<'_, K> {
             }
         }
         survey
-    }
-}
-
-async fn all_rows(run: &Run<'_>, scope: &Scope) -> Result<BTreeMap<ClusterRef, Notes>, Fault> {
-    let mut rows: BTreeMap<ClusterRef, Notes> = BTreeMap::new();
-    let mut start = None;
-    loop {
-        let (page, next) = run.ledger().page(start, run.now()).await?;
-        for (principal, at, read) in page {
-            if scope.admits(&at) {
-                rows.entry(at).or_default().insert(principal.into_boxed_str(), Note::of(read));
-            }
-        }
-        if next.is_none() {
-            return Ok(rows);
-        }
-        start = next;
-    }
-}
-
-impl Known {
-    /// When the entry of the cluster that was looked at longest ago was last seen good.
-    fn last_verified(&self, at: &ClusterRef) -> Option<OffsetDateTime> {
-        let dates = self.rows.get(at)?.values().filter_map(|note| match note {
-            Note::Recorded { verified_at, .. } => *verified_at,
-            Note::Whole(read) => read.row()?.last_good()?.verified_at,
-            Note::ArchivedWithItsRole(_) | Note::Archived => None,
-        });
-        dates.min()
-    }
-
-    /// The rows of a cluster's entries that were seen good.
-    fn recorded(&self, at: &ClusterRef) -> Vec<RecordSeen> {
-        let notes = self.rows.get(at).into_iter().flatten();
-        let recorded = notes.filter_map(|(principal, note)| match note {
-            Note::Recorded { verified_at, version, .. } => {
-                Some(RecordSeen { principal: principal.clone(), verified_at: *verified_at, version: *version })
-            }
-            _ => None,
-        });
-        recorded.collect()
-    }
-
-    fn role_of(&self, arn: &RoleArn) -> RoleState {
-        self.roles.get(arn.as_str()).map_or(RoleState::Absent, |role| RoleState::Present(role.clone()))
-    }
-
-    fn note(&self, at: &ClusterRef, principal: &str) -> Option<&Note> {
-        self.rows.get(at)?.get(principal)
-    }
-
-    /// Whether the ledger saw an entry of this principal good with the ID that its role still has.
-    fn has_recorded_role(&self, at: &ClusterRef, principal: &str) -> bool {
-        let recorded = match self.note(at, principal) {
-            Some(Note::Recorded { role_id, .. }) => role_id.as_deref(),
-            _ => None,
-        };
-        recorded.is_some() && recorded == self.roles.get(principal).map(|role| role.id.0.as_str())
-    }
-
-    /// The row of an entry that needs a look, in full.
-    async fn row(&self, run: &Run<'_>, at: &ClusterRef, principal: &str) -> Result<RowRead, Fault> {
-        match self.note(at, principal) {
-            None => Ok(RowRead::Absent),
-            Some(Note::Whole(read)) => Ok(read.clone()),
-            Some(Note::Recorded { .. } | Note::ArchivedWithItsRole(_) | Note::Archived) => {
-                run.ledger().read(principal, at, run.now()).await
-            }
-        }
     }
 }
 
@@ -424,7 +274,7 @@ async fn cluster(run: &Run<'_>, at: &ClusterRef, known: &Known, trust_records: b
         match seen {
             Ok(Some((entry, row))) => {
                 let principal = Principal::parse(&principal);
-                let role = role_of_principal(known, &principal, &run.invocation.home);
+                let role = known.role_of(&principal, &run.invocation.home);
                 let role_read_at = known.roles_read_at;
                 view.sightings.push(Sighting {
                     at: at.clone(),
@@ -456,40 +306,25 @@ async fn look(
     Ok(entry.map(|entry| (entry, row)))
 }
 
-fn role_of_principal(known: &Known, principal: &Principal, home: &Home) -> RoleState {
-    match principal {
-        Principal::Role(arn) if arn.is_of(home) => known.role_of(arn),
-        _ => RoleState::unread("not a role of this account"),
-    }
-}
-
 /// The entries that were archived with their roles and do not stand, while a role of the name exists again.
-fn archived(known: &Known, at: &ClusterRef, view: &View) -> Vec<Sighting> {
+fn archived(known: &Known, at: &ClusterRef, view: &View, home: &Home) -> Vec<Sighting> {
     let notes = known.rows.get(at).into_iter().flatten().filter(|_| view.is_listed);
-    let gone = notes.filter_map(|(principal, note)| match note {
-        Note::ArchivedWithItsRole(row) if !view.listed.contains(&**principal) => Some(Sighting {
-            at: at.clone(),
-            cluster: view.cluster.clone(),
-            principal: Principal::parse(principal),
-            entry: None,
-            row: RowRead::Row(row.clone()),
-            role: RoleArn::parse(principal).map_or(RoleState::Absent, |arn| known.role_of(&arn)),
-            role_read_at: known.roles_read_at,
-        }),
+    let gone = notes.filter_map(|(name, note)| match note {
+        Note::ArchivedWithItsRole(row) if !view.listed.contains(&**name) => {
+            let principal = Principal::parse(name);
+            Some(Sighting {
+                at: at.clone(),
+                cluster: view.cluster.clone(),
+                role: known.role_of(&principal, home),
+                principal,
+                entry: None,
+                row: RowRead::Row(row.clone()),
+                role_read_at: known.roles_read_at,
+            })
+        }
         _ => None,
     });
     gone.filter(Sighting::is_archived).collect()
-}
-
-/// Roles created within the day before the last quarter of an hour: their events should have arrived. Service-linked
-/// roles come by another call than `CreateRole`.
-fn created_lately(known: &Known, now: OffsetDateTime) -> usize {
-    let (from, to) = (now - time::Duration::days(1), now - time::Duration::minutes(15));
-    known
-        .roles
-        .values()
-        .filter(|role| !role.arn.is_service_linked() && role.created_at >= from && role.created_at <= to)
-        .count()
 }
 
 /// Reads a case's role by itself: a list may be older than the change it is to justify.

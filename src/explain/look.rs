@@ -174,7 +174,7 @@ async fn near_miss(eks: &Eks, at: &ClusterRef, principal: RoleArn) -> NearMiss {
 /// The present roles of the permission set that a role was made for.
 async fn successors(reads: &Reads, name: &str) -> Result<Vec<RoleArn>, Fault> {
     let roles = reads.list_roles().await?;
-    Ok(roles.into_iter().map(|role| role.arn).filter(|arn| is_same_set(name, arn.name())).collect())
+    Ok(roles.iter().map(|role| role.arn.clone()).filter(|arn| is_same_set(name, arn.name())).collect())
 }
 
 fn no_such_role(asked: &RoleAsked, home: &Home, at: &ClusterRef, successors: &[RoleArn]) -> NotThere {

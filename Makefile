@@ -60,7 +60,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python -m pytest tests/deployed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: command help demo check test lint deny deployed honest local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix explore mutants fuzz bench clean evaluator
+.PHONY: command help demo check test lint deny deployed honest local-aws budgets build zip package bucket-is-given sbom release crash-sweep fault-matrix deviation-pairs explore mutants fuzz bench clean evaluator
 .PHONY: live-test live-tested live-bench try-evaluator browser try-browser command-tested
 
 help: ## Show this
@@ -188,6 +188,10 @@ crash-sweep: ## Cut every job at every call, with every kind of second run; the 
 fault-matrix: ## Every call of every job × every fault × once, for ten seconds, for good; as tables
 	EVERY=1 cargo test --locked --test scenarios -- --nocapture fault_matrix::
 
+# `make check` takes each single deviation and a sample of the pairs.
+deviation-pairs: ## Every pair of deviations of a repair, over the wire: hours
+	EVERY=1 cargo test --locked --config 'profile.dev.package.access-entry-guard.opt-level=2' --test scenarios -- --nocapture deviations::
+
 # Each change of the code is compiled and linked again: half a minute each on two busy cores.
 mutants: ## Does a unit test fail for every small change of a decision? (needs cargo-mutants) [ONLY=src/verdict]
 	@command -v cargo-mutants >/dev/null || { echo "First: cargo install --locked cargo-mutants"; exit 1; }
@@ -198,7 +202,7 @@ mutants: ## Does a unit test fail for every small change of a decision? (needs c
 DEPTHS ?= 2x2
 
 explore: ## Every history of a repair in a small world, further than `make check`: [DEPTHS=2x2]
-	EXPLORE='$(DEPTHS)' cargo test $(DEV) --lib -- --nocapture repair::explore
+	EXPLORE='$(DEPTHS)' cargo test $(DEV) --config 'profile.dev.package.access-entry-guard.opt-level=2' --lib -- --nocapture repair::explore
 
 bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits shared']
 	cargo build --release --locked --manifest-path tests/local_aws/Cargo.toml --target-dir $(LOCAL_AWS_TARGET)

@@ -53,7 +53,8 @@
 //!    entry goes with it if the ledger cannot be written: whom nobody permitted comes first.
 //! 5. What becomes of a deletion or creation of which nobody was told: an owner's deletion after it; another party's entry that
 //!    is exactly what we sent, with no policy yet, which is taken for ours; our own entry that its owner changed, which is taken
-//!    for another party's (held, if the role is one that nobody lets in); and a creation that met a later cluster of the name,
+//!    for another party's (held, if the role is one that nobody lets in; a later archive may take the place of the one that has
+//!    the rest); and a creation that met a later cluster of the name,
 //!    which is held.
 
 mod breaker;

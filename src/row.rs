@@ -177,6 +177,8 @@ pub struct Archived {
     pub removal: Option<Removal>,
     /// With which role ID the entry was last seen good.
     pub good: Option<SeenGood>,
+    /// The entry that stands in its place, with less, and that a repair made. The archive says nothing about that one.
+    pub standing: Option<Box<Recorded>>,
 }
 
 /// A deletion that belongs to an archived row.
@@ -240,6 +242,16 @@ impl Row {
         self.archived().is_some_and(|archived| because.contains(&archived.because.as_str()))
     }
 
+    /// What was seen good: the entry of the row, or the one that stands in the place of an archived one.
+    #[must_use]
+    pub fn recorded(&self) -> Option<&Recorded> {
+        match &self.state {
+            State::Recorded(recorded) => Some(recorded),
+            State::Archived(archived) => archived.standing.as_deref(),
+            State::Repairing(_) => None,
+        }
+    }
+
     /// With which role ID an entry of this principal was last seen good.
     #[must_use]
     pub fn last_good(&self) -> Option<&SeenGood> {
@@ -251,7 +263,9 @@ impl Row {
                 Before::Restore(archived) => archived.as_ref().and_then(|archived| archived.good.as_ref()),
                 Before::Nothing => None,
             },
-            State::Archived(archived) => archived.good.as_ref(),
+            State::Archived(archived) => {
+                archived.standing.as_ref().and_then(|standing| standing.good.as_ref()).or(archived.good.as_ref())
+            }
         }
     }
 
@@ -260,13 +274,18 @@ impl Row {
     #[must_use]
     pub fn recorded_role_id(&self, entry_arn: &str, cluster_created_at: OffsetDateTime) -> Option<&RoleId> {
         match &self.state {
-            State::Recorded(recorded) => {
-                let is_it = recorded.entry_arn == entry_arn && recorded.cluster_created_at == cluster_created_at;
-                recorded.good.as_ref().filter(|_| is_it).map(|good| &good.role_id)
-            }
+            State::Recorded(recorded) => recorded.role_id_of(entry_arn, cluster_created_at),
             State::Repairing(repair) => repair.recorded_role_id(entry_arn, cluster_created_at),
-            State::Archived(_) => None,
+            State::Archived(archived) => archived.standing.as_ref()?.role_id_of(entry_arn, cluster_created_at),
         }
+    }
+}
+
+impl Recorded {
+    /// The role ID that this very entry was seen good with.
+    fn role_id_of(&self, entry_arn: &str, cluster_created_at: OffsetDateTime) -> Option<&RoleId> {
+        let is_it = self.entry_arn == entry_arn && self.cluster_created_at == cluster_created_at;
+        self.good.as_ref().filter(|_| is_it).map(|good| &good.role_id)
     }
 }
 
@@ -306,6 +325,7 @@ impl Archived {
             created: None,
             removal: Some(Removal { at: now, by: Some(by.to_owned()) }),
             good: before.and_then(Row::last_good).cloned(),
+            standing: None,
         }
     }
 }

@@ -132,11 +132,10 @@ async fn withdraw_what_is_unverified(work: &mut Work, calls: &impl Calls) {
             return;
         }
         if let Some(entry) = entry.ok().flatten().filter(|entry| entry.entry.arn == creation.arn) {
-            let is_kept = work.keep_changes_of(&entry, calls).await.is_ok();
+            // Also if nothing seems to have changed: whatever ended the repair, nobody may know what the row holds.
+            work.takes_over_changes_of(&entry);
+            let is_kept = work.write(calls).await.is_ok();
             let lets_in = role.role().is_some_and(|role| !is_older(&entry.entry, role.created_at));
-            if !is_kept && lets_in {
-                work.takes_over_changes_of(&entry);
-            }
             if (is_kept || lets_in) && calls.delete(&work.attempt.permit).await.is_ok() {
                 work.attempt.creation = None;
                 if let Some(at) = work.repair.phase.deletion_at() {
@@ -159,11 +158,21 @@ async fn take_back_from_another(work: &mut Work, ending: &Ending, calls: &impl C
         return;
     }
     let kind = work.repair.wanted.kind.clone();
-    if let Ok(Some(entry)) = examined(calls, &kind).await
-        && work.is_of_another(&entry)
-    {
-        take_back(work, calls).await;
+    let (looks, pause) = LAST_LOOKS;
+    for _ in 0..looks {
+        match examined(calls, &kind).await {
+            Ok(Some(entry)) if work.is_of_another(&entry) => {
+                take_back(work, calls).await;
+                return;
+            }
+            Ok(_) => return,
+            Err(_) => calls.pause(pause).await,
+        }
     }
+    work.attempt.note = Some(
+        "Policies of this entry were associated, and the entry could not be read since. If another party replaced it,          compare the policies of the new entry with what its owner gave it."
+            .to_owned(),
+    );
 }
 
 impl Reconciler<'_> {

@@ -251,7 +251,7 @@ impl Decision<'_> {
                 return Step::End(Ending::JudgeAgain);
             }
             let what = "the entry that this repair had created was changed".to_owned();
-            return Step::End(Ending::HeldArchived(Hold::ChangedMeanwhile { what }));
+            return Step::End(Ending::HeldUndeleted(Hold::ChangedMeanwhile { what }));
         }
         if !self.is_permitted(role) {
             return self.permit_new_role(cluster, role, None);

@@ -166,9 +166,9 @@ pub(super) fn opened(
         wanted: ours.map_or_else(|| examined.snapshot(), |archived| archived.wanted.clone()),
         cluster_created_at: cluster.created_at,
         permitted: Permitted { role_id: permit.role_id().clone(), grounds: permit.grounds().to_owned() },
-        before: match (recorded.and_then(|row| row.last_good()), archived) {
-            (Some(good), _) => Before::Recorded(good.clone()),
-            (None, Some(archived)) => Before::Archived(Box::new(archived.clone())),
+        before: match (archived, recorded.and_then(|row| row.last_good())) {
+            (Some(archived), _) => Before::Archived(Box::new(archived.clone())),
+            (None, Some(good)) => Before::Recorded(good.clone()),
             (None, None) => Before::Nothing,
         },
         target: if ours.is_some() { Target::OfOurs(arn) } else { Target::OfOwner(arn) },

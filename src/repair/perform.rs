@@ -208,7 +208,7 @@ async fn rehearse(work: &mut Work, world: World, calls: &impl Calls) -> Next {
 }
 
 /// Associates a policy, and notes what may have been done: after a lost reply, too. An association is ours only if the list
-/// that was read directly before did not have it.
+/// that was read directly before did not have it; of several such lists, if any of them did not.
 async fn send_association(
     work: &mut Work,
     policy: &AccessPolicy,
@@ -221,12 +221,11 @@ async fn send_association(
     }
     let association = work.attempt.permit.association(policy);
     let Associated { ours, listed: others } = &mut work.attempt.associated;
-    if ours.contains(&association) || others.contains(&policy.policy_arn) {
-        return sent;
-    }
-    if listed.iter().any(|there| there.policy_arn == policy.policy_arn) {
+    let is_ours = ours.contains(&association) || !listed.iter().any(|there| there.policy_arn == policy.policy_arn);
+    others.retain(|there| *there != policy.policy_arn);
+    if !is_ours {
         others.push(policy.policy_arn.clone());
-    } else {
+    } else if !ours.contains(&association) {
         ours.push(association);
     }
     sent

@@ -193,8 +193,8 @@ pub(super) enum Ending {
     HeldOpen(Hold),
     /// Waits for a person; nothing was changed, so the row is closed.
     HeldClosed(Hold),
-    /// Waits for a person, who finds the entry in the archive.
-    HeldArchived(Hold),
+    /// Waits for a person; the deletion was not carried out, so the row goes back to where it was before it.
+    HeldUndeleted(Hold),
     /// A rehearsal may have created the entry that stands, after its owner had deleted theirs. It is held until a person
     /// ends the matter; the row is archived.
     PerhapsRevived(String),
@@ -275,7 +275,7 @@ impl Ending {
         match self {
             Self::Repaired => Outcome::Repaired,
             Self::JudgeAgain => Outcome::None,
-            Self::HeldOpen(reason) | Self::HeldClosed(reason) | Self::HeldArchived(reason) => {
+            Self::HeldOpen(reason) | Self::HeldClosed(reason) | Self::HeldUndeleted(reason) => {
                 Outcome::Held(reason.clone())
             }
             Self::PerhapsRevived(_) => Outcome::Held(Hold::PerhapsRevived),
@@ -315,7 +315,9 @@ impl Ending {
                 Some(State::Archived(archived)) if !repair.is_restore() => becomes(State::Archived(archived)),
                 _ => RowAfter::Deleted,
             },
-            Self::HeldArchived(reason) => archived(reason.label()),
+            Self::HeldUndeleted(_) => {
+                becomes(State::Repairing(Box::new(Repair { phase: Phase::Opened, lease: None, ..repair.clone() })))
+            }
             Self::PerhapsRevived(arn) => {
                 let mut archive = repair.archive(Hold::PerhapsRevived.label(), now);
                 archive.created = Some(arn.clone());

@@ -87,6 +87,9 @@ struct Body {
     /// The archive that a repair was opened over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<Box<Body>>,
+    /// Of an archive: the entry that a repair left in its place. Earlier versions read past it, and judge by dates alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    standing: Option<Box<Body>>,
 }
 
 impl Row {
@@ -137,12 +140,7 @@ impl Stored {
         let cluster = ClusterRef::parse(&self.cluster).ok_or("cluster is not REGION#CLUSTER_NAME")?;
         let expected =
             format!("arn:{}:eks:{}:{}:access-entry/{}/", home.partition, cluster.region, home.account, cluster.name);
-        let mut bodies = std::iter::once(&self.body).chain(self.body.before.as_deref());
-        let foreign = bodies.find_map(|body| {
-            let mut arns = std::iter::once(&body.access_entry_arn).chain(&body.created_entry_arn);
-            arns.find(|arn| !arn.starts_with(&expected))
-        });
-        if let Some(arn) = foreign {
+        if let Some(arn) = self.body.arns().into_iter().find(|arn| !arn.starts_with(&expected)) {
             return Err(format!("{arn} is not an access entry of this account and cluster"));
         }
         if self.schema != SCHEMA || self.version == 0 {
@@ -166,6 +164,13 @@ impl Stored {
 }
 
 impl Body {
+    /// The ARNs of all entries that it names.
+    fn arns(&self) -> Vec<&str> {
+        let own = std::iter::once(&self.access_entry_arn).chain(&self.created_entry_arn).map(String::as_str);
+        let inside = self.before.iter().chain(&self.standing).flat_map(|body| body.arns());
+        own.chain(inside).collect()
+    }
+
     fn good(&self) -> Option<SeenGood> {
         let role_id = self.role_id.clone()?;
         Some(SeenGood { role_id, verified_at: self.verified_at })
@@ -193,6 +198,7 @@ impl Body {
             created: self.created_entry_arn,
             removal: self.deletion_sent_at.map(|at| Removal { at, by: self.lease_owner }),
             good,
+            standing: self.standing.map(|body| Box::new(body.recorded())),
         }
     }
 
@@ -261,6 +267,7 @@ impl Body {
             archived_at: None,
             expires_at: None,
             before: None,
+            standing: None,
         }
     }
 
@@ -272,11 +279,14 @@ impl Body {
 
     fn of(state: &State) -> Self {
         match state {
-            State::Recorded(it) => Self::new(StoredState::Recorded, it.cluster_created_at, &it.entry_arn, &it.snapshot)
-                .seen_good(it.good.as_ref()),
+            State::Recorded(it) => Self::of_recorded(it),
             State::Archived(it) => Self::of_archived(it),
             State::Repairing(it) => Self::of_repair(it),
         }
+    }
+
+    fn of_recorded(it: &Recorded) -> Self {
+        Self::new(StoredState::Recorded, it.cluster_created_at, &it.entry_arn, &it.snapshot).seen_good(it.good.as_ref())
     }
 
     fn of_archived(it: &Archived) -> Self {
@@ -288,6 +298,7 @@ impl Body {
             archived_because: (!it.because.is_empty()).then(|| it.because.clone()),
             archived_at: it.at,
             expires_at: it.expires_at,
+            standing: it.standing.as_deref().map(|standing| Box::new(Self::of_recorded(standing))),
             ..Self::new(StoredState::Archived, it.cluster_created_at, &it.entry_arn, &it.wanted)
         }
         .seen_good(it.good.as_ref())

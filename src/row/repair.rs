@@ -126,6 +126,7 @@ impl Repair {
             {
                 Some(&good.role_id)
             }
+            (_, Before::Archived(archived)) => archived.standing.as_ref()?.role_id_of(entry_arn, cluster_created_at),
             _ => None,
         }
     }
@@ -168,21 +169,23 @@ impl Repair {
     }
 
     /// The state after all was seen good, under the permitted role ID. What was archived before and is more than the entry
-    /// has stays archived.
+    /// has stays archived, with the entry that stands in its place.
     #[must_use]
     pub fn recorded(&self, entry_arn: &str, snapshot: Snapshot, now: OffsetDateTime) -> State {
-        if let Before::Archived(archived) = &self.before
-            && !archived.is_expired(now)
-            && !snapshot.missing_of(&archived.wanted).is_empty()
-        {
-            return State::Archived(archived.clone());
-        }
-        State::Recorded(Box::new(Recorded {
+        let recorded = Box::new(Recorded {
             entry_arn: entry_arn.to_owned(),
             cluster_created_at: self.cluster_created_at,
             snapshot,
             good: Some(SeenGood { role_id: self.permitted.role_id.clone(), verified_at: Some(now) }),
-        }))
+        });
+        match &self.before {
+            Before::Archived(archived)
+                if !archived.is_expired(now) && !recorded.snapshot.missing_of(&archived.wanted).is_empty() =>
+            {
+                State::Archived(Box::new(Archived { standing: Some(recorded), ..archived.as_ref().clone() }))
+            }
+            _ => State::Recorded(recorded),
+        }
     }
 
     /// The archive that keeps the wanted entry for a person, for 90 days. What was archived before and has all of it is
@@ -212,6 +215,7 @@ impl Repair {
             created,
             removal: self.phase.deletion_at().map(|at| Removal { at, by: None }),
             good,
+            standing: None,
         }
     }
 

@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use super::*;
 use crate::fault::Fault;
 use crate::model::{Cluster, ClusterRef, EntryType, Region, RoleArn, RoleId};
-use crate::row::{Recorded, Row, SeenGood};
+use crate::row::{Archived, Recorded, Row, SeenGood, State};
 use crate::sighting::Examined;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/node";
@@ -98,6 +98,34 @@ fn a_record_counts_for_the_very_entry_in_the_very_cluster_only() {
         recorded(&mut sighting, id, entry_arn, cluster);
         let verdict = judge(&sighting, &home());
         assert_eq!((verdict.label(), verdict.evidence()), (expected, evidence), "{id} {entry_arn}");
+    }
+}
+
+/// A repair left an entry with less than the archive has. It was made for one role ID, which IAM may have shown late.
+#[test]
+fn an_entry_that_stands_in_the_place_of_an_archived_one_is_compared_with_the_role_that_it_was_made_for() {
+    for (id, cluster_created, expected) in [
+        ("AROANEW", at(-1_000_000), Verdict::Fresh(Evidence::RoleId)),
+        ("AROAOLD", at(-1_000_000), Verdict::Undecided(Doubt::RecordContradictsDates)),
+        ("AROANEW", at(-2_000_000), Verdict::Undecided(Doubt::RecordContradictsDates)),
+    ] {
+        let mut sighting = sighting(ROLE, at(90_000), at(0));
+        recorded(&mut sighting, id, ENTRY, cluster_created);
+        let RowRead::Row(row) = &mut sighting.row else { panic!("just recorded") };
+        let standing = row.recorded().cloned().map(Box::new);
+        row.state = State::Archived(Box::new(Archived {
+            wanted: row.snapshot().clone(),
+            entry_arn: format!("{ENTRY}0"),
+            cluster_created_at: at(-1_000_000),
+            because: "replacedByOther".to_owned(),
+            at: None,
+            expires_at: None,
+            created: None,
+            removal: None,
+            good: None,
+            standing,
+        }));
+        assert_eq!(judge(&sighting, &home()), expected, "{id}, {cluster_created}");
     }
 }
 

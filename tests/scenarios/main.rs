@@ -16,6 +16,7 @@ mod corpus;
 #[cfg(feature = "cli")]
 mod creators;
 mod cuts;
+mod deviations;
 mod documents;
 mod explain;
 mod explored;

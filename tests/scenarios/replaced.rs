@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cloud::{Action, Caller, EntrySpec, Policy, Role};
+use crate::cloud::{Action, Caller, EntrySpec, Phase, Policy, Role};
 use crate::stage::{CLUSTER, REGION, Stage, command, command_for, deliver_until_cut, everything, outcome};
 
 /// Our deletion took effect, and then Terraform created an entry of its own.
@@ -140,4 +140,34 @@ async fn what_was_archived_of_a_replaced_entry_can_be_restored() {
     let report = stage.invoke_as("approve", command_for("restore", &role)).await.unwrap();
     assert_eq!(outcome(&report), ("restored", ""), "{report:#}");
     assert_eq!(stage.entry(&role).unwrap().policies.len(), 2);
+}
+
+/// The next repair's creation meets one more recreation of the role, which IAM shows late: the archive says for which role
+/// the entry beside it was made.
+#[tokio::test(start_paused = true)]
+async fn a_role_that_iam_showed_late_contradicts_the_ledger_beside_an_archive_too() {
+    let (stage, role, _) = replaced_by(EntrySpec::standard()).await;
+    stage.deliver(stage.created(&role)).await.unwrap();
+    let role = stage.recreate(&role.name).await;
+    assert_eq!(stage.row(&role).unwrap()["state"], "archived");
+    let (mut creations, name) = (0, role.name.clone());
+    stage.cloud.intercept(move |call, phase, world| match (call.operation.as_str(), phase) {
+        ("CreateAccessEntry", Phase::Before) => {
+            creations += 1;
+            // The first one is the rehearsal.
+            if creations == 2 {
+                world.recreate_role(&name);
+            }
+            Action::Proceed
+        }
+        ("GetRole", Phase::Before) if creations == 2 => Action::Stale,
+        _ => Action::Proceed,
+    });
+    let report = stage.deliver(stage.created(&role)).await.unwrap();
+    assert_eq!(outcome(&report), ("repaired", ""), "{report:#}");
+    stage.cloud.lift_faults();
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    let report = stage.deliver(stage.created(&stage.cloud.role(&role.name))).await.unwrap();
+    assert_eq!(outcome(&report), ("none", "recordContradictsDates"), "{report:#}");
+    assert_eq!(stage.row(&role).unwrap()["state"], "archived");
 }

@@ -345,6 +345,7 @@ impl Sim<'_> {
             if truth.row.as_ref().map_or(0, |row| row.version) != version {
                 return Err(FaultKind::ConditionFailed);
             }
+            truth.except_an_archive_for_another(row.as_ref());
             truth.row = row;
             truth.except_what_is_just_as_we_sent_it();
             Ok(())

@@ -13,7 +13,8 @@
 //! 5. A deletion by the owner while the row says that ours, or our creation, may have been sent and nobody was told what came
 //!    of it; an entry that another party creates and its owner deletes between two looks; another party's entry without
 //!    policies that is just as we had sent ours, of which nobody was told; our own, which no row names, if its owner changed it
-//!    (it counts as another party's; held, if a stranger took the role) or if it is in a later cluster of the name (held).
+//!    (it counts as another party's, so that its archive may take the place of the one that has the rest; held, if a
+//!    stranger took the role) or if it is in a later cluster of the name (held).
 
 use super::world::{By, Content, Entry, N, Truth, Will};
 use crate::model::Snapshot;
@@ -42,6 +43,8 @@ pub(super) fn at_rest(truth: &Truth, report: &str) -> Option<&'static str> {
     match (&truth.will, entry) {
         (Will::Excepted, _) | (Will::Gone, None) => None,
         (Will::Gone, Some(entry)) if entry.by != By::Us || is_held => None,
+        // Without its role it lets nobody in, and it is reported; if the role comes back, the record contradicts the cluster.
+        (Will::Gone, Some(_)) if report.starts_with("reported") && truth.role.is.is_none() => None,
         (Will::Gone, Some(_)) => Some("what its owner deleted is there again"),
         (Will::Is(content), Some(entry)) if entry.content == *content => {
             let is_waiting = is_held || report.starts_with("reported") || is_open_or_archived(truth);

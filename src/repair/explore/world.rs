@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::super::fixture;
 use crate::model::{Cluster, Role};
-use crate::row::{Phase, Row, State};
+use crate::row::{Before, Phase, Row, State};
 use crate::sighting::Examined;
 
 /// Late reads show what was before the last change for so long.
@@ -318,6 +318,15 @@ impl Truth {
         let arn = fixture::arn(entry.n.0);
         let is_created = matches!(&repair.phase, Phase::Created { arn: created, .. } if *created == arn);
         if is_created && entry.by == By::Other && entry.content.policies.is_empty() {
+            self.will = Will::Excepted;
+        }
+    }
+
+    /// Our own creation counts as another party's, and was repaired as that: its archive takes the place of ours.
+    pub(super) fn except_an_archive_for_another(&mut self, next: Option<&Row>) {
+        let before = self.row.as_ref().and_then(|row| row.repair()).map(|repair| &repair.before);
+        let is_archived = next.is_some_and(|row| row.archived().is_some());
+        if self.is_taken_for_others && is_archived && matches!(before, Some(Before::Archived(_))) {
             self.will = Will::Excepted;
         }
     }

@@ -59,6 +59,7 @@ fn archived() -> Archived {
         created: None,
         removal: None,
         good: None,
+        standing: None,
     }
 }
 

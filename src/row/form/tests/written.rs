@@ -19,10 +19,17 @@ fn snapshot() -> Snapshot {
 
 fn archives() -> Vec<Archived> {
     let good = SeenGood { role_id: RoleId("AROAOLD".to_owned()), verified_at: Some(now()) };
+    let standing = Recorded {
+        entry_arn: format!("{ENTRY}e3"),
+        cluster_created_at: now(),
+        snapshot: snapshot(),
+        good: Some(good.clone()),
+    };
     let mut archives = Vec::new();
     for created in [None, Some(format!("{ENTRY}e2"))] {
         for by in [None, Some(None), Some(Some("0a1b".to_owned()))] {
-            for good in [None, Some(good.clone())] {
+            for (good, standing) in [(None, None), (Some(good.clone()), None), (None, Some(Box::new(standing.clone())))]
+            {
                 archives.push(Archived {
                     wanted: snapshot(),
                     entry_arn: format!("{ENTRY}e1"),
@@ -33,6 +40,7 @@ fn archives() -> Vec<Archived> {
                     created: created.clone(),
                     removal: by.clone().map(|by| Removal { at: now(), by }),
                     good,
+                    standing,
                 });
             }
         }

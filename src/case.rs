@@ -98,6 +98,15 @@ impl Case {
     }
 }
 
+/// The outcome of an entry that is only looked at.
+#[must_use]
+pub(crate) fn looked_at(verdict: &Verdict) -> Outcome {
+    match verdict {
+        Verdict::Undecided(doubt) => Outcome::Undecided(doubt.clone()),
+        _ => Outcome::None,
+    }
+}
+
 /// What the invocation may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purpose {

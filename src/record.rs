@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt as _};
 use time::OffsetDateTime;
 
 use crate::app::Run;
-use crate::case::Case;
+use crate::case::{Case, looked_at};
 use crate::discovery::SeenCluster;
 use crate::model::RoleState;
 use crate::outcome::{Delay, Hold, Outcome};
@@ -65,34 +65,16 @@ async fn record_and_drop(run: &Run<'_>, sightings: Vec<Sighting>) -> Vec<Sightin
         })
         .partition(|case| {
             let is_fresh = matches!(case.verdict, Verdict::Fresh(_)) && case.sighting.row.open().is_none();
-            is_fresh && case.ignore_tag().is_none() && !is_perhaps_revived(&case.sighting)
+            is_fresh && case.ignore_tag().is_none() && !case.sighting.is_perhaps_revived()
         });
     stream::iter(fresh).for_each_concurrent(AT_ONCE, |case| async move { drop(record_fresh(run, case).await) }).await;
     others.into_iter().map(|case| case.sighting).collect()
 }
 
-/// Whether this function may have created this entry although nobody wished it: a rehearsal that met the owner's deletion,
-/// or a creation that met a later cluster of the name. It is held until a person ends the matter, and never recorded as
-/// good. No two entries have the same ARN, whichever cluster they are in.
-pub(crate) fn is_perhaps_revived(sighting: &Sighting) -> bool {
-    let (Some(row), Some(examined)) = (sighting.row.row(), &sighting.entry) else { return false };
-    row.archived().is_some_and(|archived| {
-        archived.because == Hold::PerhapsRevived.label() && archived.created.as_ref() == Some(&examined.entry.arn)
-    })
-}
-
-/// The outcome of an entry that is only looked at.
-pub(crate) fn looked_at(verdict: &Verdict) -> Outcome {
-    match verdict {
-        Verdict::Undecided(doubt) => Outcome::Undecided(doubt.clone()),
-        _ => Outcome::None,
-    }
-}
-
 /// Writes down that a fresh entry was seen good with its role's ID.
 pub(crate) async fn record_fresh(run: &Run<'_>, mut case: Case) -> Case {
     case.outcome = looked_at(&case.verdict);
-    if is_perhaps_revived(&case.sighting) {
+    if case.sighting.is_perhaps_revived() {
         case.outcome = Outcome::Held(Hold::PerhapsRevived);
         return case;
     }

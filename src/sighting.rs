@@ -5,7 +5,8 @@
 use time::OffsetDateTime;
 
 use crate::model::{AccessEntry, AccessPolicy, Cluster, ClusterRef, Principal, RoleState, Snapshot};
-use crate::row::RowRead;
+use crate::outcome::Hold;
+use crate::row::{Row, RowRead};
 
 /// An entry with its policies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,6 +53,17 @@ impl Sighting {
         let created_at = row.archived().map(|archived| archived.cluster_created_at);
         let is_same_cluster = self.cluster.as_ref().is_none_or(|cluster| Some(cluster.created_at) == created_at);
         self.entry.is_none() && is_same_cluster && self.role.role().is_some()
+    }
+
+    /// Whether this function may have created this entry although nobody wished it: a rehearsal that met the owner's deletion,
+    /// or a creation that met a later cluster of the name. It is held until a person ends the matter, and never recorded as
+    /// good. No two entries have the same ARN, whichever cluster they are in.
+    #[must_use]
+    pub fn is_perhaps_revived(&self) -> bool {
+        let (Some(archived), Some(examined)) = (self.row.row().and_then(Row::archived), &self.entry) else {
+            return false;
+        };
+        archived.because == Hold::PerhapsRevived.label() && archived.created.as_ref() == Some(&examined.entry.arn)
     }
 
     /// The entry's owner's settings: of the entry, or of the row where the entry is gone.

@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::LOOKS;
 use super::calls::Live;
+use super::first::{First, first};
 use super::gate::Gate;
 use super::step::{NotNow, World};
 use crate::app::Run;
@@ -18,11 +19,11 @@ use crate::fault::Fault;
 use crate::guardrail::{self, Asked, Permit, Refusal, Request};
 use crate::limits::{LEASE_AFTER_WORK, LEAST_FOR_A_DELETION, LONGEST_WORK};
 use crate::model::{Cluster, Role, RoleArn, RoleState, Snapshot};
-use crate::outcome::{Delay, Doubt, Failure, Hold, Outcome, Precedence};
-use crate::record::{is_perhaps_revived, looked_at, record_fresh};
+use crate::outcome::{Delay, Failure, Hold, Outcome, Precedence};
+use crate::record::record_fresh;
 use crate::row::{Lease, RowRead, State};
 use crate::sighting::Sighting;
-use crate::verdict::{Verdict, judge};
+use crate::verdict::judge;
 
 /// What the entries of one invocation share.
 pub(super) struct Reconciler<'a> {
@@ -96,48 +97,16 @@ impl<'a> Reconciler<'a> {
 
     /// One try; `None` asks to read and judge again.
     async fn try_once(&self, case: &mut Case) -> Option<Outcome> {
-        match &case.sighting.row {
-            RowRead::Invalid(because) => {
-                return Some(Outcome::Held(Hold::LedgerRowInvalid { because: because.clone() }));
-            }
-            RowRead::Unfit(_, because) if !matches!(self.purpose, Purpose::Restore { .. }) => {
-                return Some(Outcome::Held(Hold::LedgerRowInvalid { because: because.clone() }));
-            }
-            RowRead::Unavailable(fault) => {
-                return Some(Outcome::deferred(Delay::LedgerUnavailable(fault.clone())));
-            }
-            RowRead::Absent | RowRead::Expired(_) | RowRead::Row(_) | RowRead::Unfit(..) => {}
-        }
-        let Some(principal) = case.sighting.principal.role().cloned() else {
-            return Some(looked_at(&case.verdict));
-        };
-        if let Purpose::Restore { role_id } = self.purpose {
-            return Box::pin(self.restore(case, &principal, role_id)).await;
-        }
-        if let Some(repair) = case.sighting.row.open().and_then(|row| row.repair()).cloned() {
-            return Box::pin(self.resume(case, &principal, repair)).await;
-        }
-        if is_perhaps_revived(&case.sighting) && matches!(self.purpose, Purpose::Act { .. }) {
-            return Some(Outcome::Held(Hold::PerhapsRevived));
-        }
-        match &case.verdict {
-            // Never changed unattended; a person may know better.
-            Verdict::Undecided(Doubt::RecordContradictsDates) if matches!(self.purpose, Purpose::Approve { .. }) => {
-                Box::pin(self.open(case, &principal)).await
-            }
-            Verdict::Fresh(_) | Verdict::Undecided(_) => {
+        match first(&case.sighting, &case.verdict, self.purpose, self.run.is_sweep) {
+            First::Report(outcome) => Some(outcome),
+            First::Restore(principal, role_id) => Box::pin(self.restore(case, &principal, &role_id)).await,
+            First::Resume(principal, repair) => Box::pin(self.resume(case, &principal, *repair)).await,
+            First::Open(principal) => Box::pin(self.open(case, &principal)).await,
+            First::Record => {
                 *case = record_fresh(self.run, case.clone()).await;
                 Some(case.outcome.clone())
             }
-            Verdict::Missing
-                if case.sighting.is_archived() && (self.run.is_sweep || case.sighting.cluster.is_some()) =>
-            {
-                let grants = case.sighting.snapshot().map(|snapshot| snapshot.grants()).unwrap_or_default();
-                Some(Outcome::Held(Hold::Archived { grants }))
-            }
-            Verdict::Missing => Some(Outcome::None),
-            Verdict::Orphaned => Box::pin(self.orphaned(case, &principal)).await,
-            Verdict::Stale(_) => Box::pin(self.open(case, &principal)).await,
+            First::Orphaned(principal) => Box::pin(self.orphaned(case, &principal)).await,
         }
     }
 

@@ -9,19 +9,21 @@ use time::Duration as Span;
 use super::calls::{Made, Other, Sim};
 use super::defects::Defect;
 use super::world::{Deviation, Truth};
+use crate::case::{Purpose, looked_at};
 use crate::guardrail::{self, Asked, Permit, Refusal, Request};
 use crate::model::{Cluster, Role, RoleState, Snapshot};
 use crate::outcome::{Delay, Hold, Outcome};
-use crate::record::{is_perhaps_revived, looked_at, row_of_fresh};
+use crate::record::row_of_fresh;
 use crate::repair::calls::{Calls, examined, look};
 use crate::repair::converge::{Turn, finish, turn};
+use crate::repair::first::{First, first};
 use crate::repair::fixture;
 use crate::repair::open::opened;
 use crate::repair::perform::Work;
 use crate::repair::step::{Attempt, Cause, Ending, Origin, Rules, World};
 use crate::row::{Lease, RowRead, State};
 use crate::sighting::Sighting;
-use crate::verdict::{Verdict, judge};
+use crate::verdict::judge;
 
 /// A pause lasts so long: three of them are more than a read may be late.
 const PAUSE: Span = Span::seconds(25);
@@ -168,39 +170,35 @@ async fn begin(sighting: Sighting, who: &str, sim: &Sim<'_>) -> Invocation {
         work.repair.lease = Some(lease(who));
         work
     };
-    if let Some(repair) = sighting.row.open().and_then(|row| row.repair()).cloned() {
-        if repair.is_leased_to_other(who, sim.now()) {
-            return end(Outcome::deferred(Delay::LeaseTaken));
-        }
-        let permit = match &sighting.cluster {
-            Some(cluster) => guardrail::resume(&fixture::config(0), &repair, &principal, cluster),
-            None => Ok(guardrail::continued(&repair, &principal, &sighting.at)),
-        };
-        let mut work = match permit {
-            Ok(permit) => work(repair, permit, Origin::Continued, sim),
-            Err(reason) => return end(Outcome::Held(reason)),
-        };
-        return match work.write(sim).await {
-            Ok(()) => Invocation::Working(Box::new(work), None),
-            Err(problem) => end(Outcome::deferred(problem.reason())),
-        };
-    }
-    if is_perhaps_revived(&sighting) {
-        return end(Outcome::Held(Hold::PerhapsRevived));
-    }
     let verdict = judge(&sighting, &fixture::home());
-    match &verdict {
-        Verdict::Fresh(_) => {
+    match first(&sighting, &verdict, &Purpose::Act { creators: Vec::new() }, false) {
+        First::Report(outcome) => end(outcome),
+        First::Orphaned(_) => end(Outcome::Reported),
+        First::Record => {
             if let Ok(Some(mut row)) = row_of_fresh(&sighting, &verdict, Duration::ZERO, sim.now()) {
                 let _ = sim.write(&mut row).await;
             }
-            end(Outcome::None)
+            end(looked_at(&verdict))
         }
-        Verdict::Undecided(_) => end(looked_at(&verdict)),
-        Verdict::Missing if sighting.is_archived() => end(Outcome::Held(Hold::Archived { grants: String::new() })),
-        Verdict::Missing => end(Outcome::None),
-        Verdict::Orphaned => end(Outcome::Reported),
-        Verdict::Stale(_) => {
+        First::Restore(..) => unreachable!("nobody asked for it"),
+        First::Resume(_, repair) => {
+            if repair.is_leased_to_other(who, sim.now()) {
+                return end(Outcome::deferred(Delay::LeaseTaken));
+            }
+            let permit = match &sighting.cluster {
+                Some(cluster) => guardrail::resume(&fixture::config(0), &repair, &principal, cluster),
+                None => Ok(guardrail::continued(&repair, &principal, &sighting.at)),
+            };
+            let mut work = match permit {
+                Ok(permit) => work(*repair, permit, Origin::Continued, sim),
+                Err(reason) => return end(Outcome::Held(reason)),
+            };
+            match work.write(sim).await {
+                Ok(()) => Invocation::Working(Box::new(work), None),
+                Err(problem) => end(Outcome::deferred(problem.reason())),
+            }
+        }
+        First::Open(_) => {
             let (Some(cluster), Some(seen), RoleState::Present(role)) =
                 (&sighting.cluster, &sighting.entry, &sighting.role)
             else {

@@ -62,7 +62,7 @@ impl EntrySeen<'_> {
         let role = quoted(&json!({"RoleName": self.principal.name()}));
         format!(
             "{{ [ \"$(aws iam get-role --region {} --cli-input-json {role} --query Role.RoleId --output text)\" = {} ] || \
-             {{ echo 'Nothing is done: the role is another one than was looked at. Scan again.' >&2; false; }}; }}",
+             {{ echo 'Nothing is done: the role has a different ID now. Scan again.' >&2; false; }}; }}",
             self.cluster.region,
             word(&role_id.0)
         )

@@ -74,7 +74,7 @@ pub(crate) async fn conclude(
         let put = tokio::time::timeout(time.min(LONGEST_FOR_METRICS), put).await;
         if let Some(problem) = put.map_or_else(|_| Some("no answer".to_owned()), |put| put.err().map(|f| f.to_string()))
         {
-            tracing::warn!(error = problem, "metrics go out in the log instead");
+            tracing::warn!(error = problem, "the metrics could not be published; they are in the log instead");
             for line in &metrics::embedded(namespace, run.now(), &data) {
                 app.log_line(line);
             }
@@ -210,7 +210,7 @@ async fn is_event_path_silent(run: &Run<'_>, created: usize) -> Option<bool> {
     match run.app.aws.metric_sum(namespace, metrics::EVENTS_RECEIVED, now - time::Duration::days(1), now).await {
         Ok(sum) => Some(sum == 0.0),
         Err(fault) => {
-            tracing::warn!(error = %fault, "whether events arrive could not be told");
+            tracing::warn!(error = %fault, "the function could not find out whether events arrive");
             None
         }
     }

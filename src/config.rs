@@ -191,11 +191,11 @@ pub struct ConfigError {
     pub accepted: String,
 }
 
-const PATTERNS_ACCEPTED: &str = "a comma list of patterns for names, or for ARNs where a pattern starts with arn:, \
+const PATTERNS_ACCEPTED: &str = "a comma list of patterns for names, or for ARNs if a pattern starts with arn:, \
     with * and ?; a leading ! excludes";
 const CREATORS_ACCEPTED: &str = "a comma list of unique IDs (AROA… of roles, AIDA… of users) and ARNs of IAM roles or \
     users with the account spelled out, in which * and ? match within one part";
-const TABLE_ACCEPTED: &str = "a DynamoDB table's name, 3 to 255 of a-z, A-Z, 0-9, _, - and ., or its ARN";
+const TABLE_ACCEPTED: &str = "a DynamoDB table's name (3 to 255 of a-z, A-Z, 0-9, _, - and .), or its ARN";
 const NAMESPACE_ACCEPTED: &str = "1 to 255 printable ASCII characters, neither starting with : nor with AWS/";
 
 struct Settings<F>(F);
@@ -233,7 +233,7 @@ impl<F: Fn(&str) -> Option<String>> Settings<F> {
         let parse = |value: &str| {
             let digits = value.bytes().all(|b| b.is_ascii_digit());
             let number = value.parse().ok().filter(|number| digits && (least..=most).contains(number));
-            number.ok_or_else(|| "not such a number".to_owned())
+            number.ok_or_else(|| "not a whole number in the accepted range".to_owned())
         };
         let accepted = format!("a whole number from {least} to {most}");
         Ok(self.read(variable, &accepted, parse)?.unwrap_or(default))

@@ -282,7 +282,7 @@ fn of_check(report: &Value, accepted: &[String]) -> Meaning {
     if let Some(first) = open.first() {
         let reason = first["reason"].as_str().unwrap_or("no reason given");
         let line = format!(
-            "{} of {} entries could not be judged ({reason}); --accept passes a reason.",
+            "{} of {} entries could not be judged ({reason}); to accept a reason, use --accept.",
             open.len(),
             entries.len()
         );
@@ -300,7 +300,7 @@ fn of_check(report: &Value, accepted: &[String]) -> Meaning {
 
 fn of_forget(report: &Value) -> Meaning {
     if report["forgotten"].is_object() {
-        return Meaning::new(0, "The row was deleted from the ledger. This answer has it whole: keep it.");
+        return Meaning::new(0, "The row was deleted from the ledger. This answer contains the whole row: keep it.");
     }
     let reason = report["reason"].as_str().unwrap_or("the function gave no reason");
     Meaning::new(1, format!("Nothing was deleted: {reason}."))
@@ -373,7 +373,7 @@ pub fn summary(report: &Value) -> String {
         0 => None,
         number => Some(format!("{number} {words}")),
     }));
-    for (name, words) in [("blindSpots", "places could not be read"), ("batchItemFailures", "records failed")] {
+    for (name, words) in [("blindSpots", "clusters or Regions not read"), ("batchItemFailures", "records failed")] {
         let number = report[name].as_array().map_or(0, Vec::len);
         if number > 0 {
             parts.push(format!("{number} {words}"));

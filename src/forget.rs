@@ -27,7 +27,7 @@ pub async fn forget(run: &Run<'_>, key: &RowKey, even_open: bool, report: Report
     };
     let stored = ledger.stored(key).await.map_err(unavailable)?;
     let Some(row) = stored else {
-        return Ok(answer(run, &report.because(Some(format!("the ledger has no row of {key}")))));
+        return Ok(answer(run, &report.because(Some(format!("the ledger has no row for {key}")))));
     };
     if row.is_leased(run.now()) {
         return Err(at_work(run, key, report));

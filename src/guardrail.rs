@@ -118,7 +118,7 @@ impl Permit {
     #[must_use]
     pub fn claimed_by(mut self, arn: Option<&str>) -> Self {
         if let Some(arn) = arn {
-            self.grounds = format!("{}; claims to be {arn}", self.grounds);
+            self.grounds = format!("{}; the person claims to be {arn}", self.grounds);
         }
         self
     }
@@ -347,7 +347,7 @@ pub fn privilege(home: &Home, snapshot: &Snapshot, role: &Role) -> Option<String
             let more = (!more.is_empty()).then(|| format!("it has {}, which nodes do not need", more.join(", ")));
             let is_open = !trust::admits_only_the_service_of(node, role.trust_policy.as_deref());
             let is_open = is_open
-                .then(|| "the role's trust policy admits others than the service that runs such nodes".to_owned());
+                .then(|| "the role's trust policy admits others besides the service that runs such nodes".to_owned());
             more.into_iter().chain(is_open).collect()
         }
     };

@@ -142,13 +142,15 @@ impl Users {
         let why = match self.unread.get(&kind)? {
             Unread::NotInTime => {
                 format!(
-                    "The work on the entries ended before all {what} were read. Those that were not are not in `impact`."
+                    "The work on the entries ended before all {what} were read. Those that were not read are missing \
+                     in `impact`."
                 )
             }
             Unread::TooMany => format!(
-                "The cluster has more {what} than {MOST_CALLS} calls can read. Those that were not read are not in `impact`."
+                "The cluster has more {what} than {MOST_CALLS} calls can read. Those that were not read are missing \
+                 in `impact`."
             ),
-            Unread::Fault(fault) => format!("The {what} that use the role are not all in `impact` ({fault})."),
+            Unread::Fault(fault) => format!("Some {what} that use the role are missing in `impact` ({fault})."),
         };
         Some(why)
     }

@@ -67,11 +67,11 @@ pub async fn list(run: &Run<'_>, filter: Filter) -> Result<Value, Error> {
     let mut answer = json!({
         "version": "1", "accountId": run.invocation.home.account, "requestId": run.invocation.request_id,
         "trigger": "command", "command": "inventory", "inventory": items,
-        "note": "Entries that were never seen good are not in the ledger: access-entry-guard scan shows them.",
+        "note": "Entries that were never found good are not in the ledger: access-entry-guard scan shows them.",
     });
     if let Err(fault) = &roles {
         answer["rolesUnlisted"] =
-            json!(format!("The account's roles could not be listed ({fault}), so known is missing."));
+            json!(format!("The account's roles could not be listed ({fault}), so the field known is missing."));
     }
     if next.is_some() {
         answer["nextToken"] = json!(last);

@@ -409,10 +409,11 @@ fn detail(case: &Case, created_by: Option<&str>) -> Option<String> {
         (outcome, _) if outcome.reason().is_some() => outcome.explain(),
         (Outcome::Repaired, _) => Some("The entry was deleted and created again for the role that exists.".to_owned()),
         (Outcome::Restored, _) => Some("The entry was created from the ledger.".to_owned()),
-        (Outcome::WouldRepair, _) => Some("MODE=observe: it would be repaired in MODE=repair.".to_owned()),
-        (Outcome::WouldRemove, _) => Some("MODE=observe: it would be removed in MODE=repair.".to_owned()),
+        (Outcome::WouldRepair, _) => Some("MODE=observe: MODE=repair would repair this entry.".to_owned()),
+        (Outcome::WouldRemove, _) => Some("MODE=observe: MODE=repair would remove this entry.".to_owned()),
         (Outcome::Reported, _) => Some(
-            "The role no longer exists. Delete the entry if it is not to come back; ON_ROLE_DELETED=remove does it."
+            "The role no longer exists. If nobody will create it again, delete the entry; ON_ROLE_DELETED=remove \
+             does that."
                 .to_owned(),
         ),
         (Outcome::None, Verdict::Missing) => {

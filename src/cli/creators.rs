@@ -24,13 +24,13 @@ const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
 /// The most names that a list in a text has.
 const MOST: usize = 20;
 
-/// Find who creates roles for which somebody then makes an access entry: whom the function could trust
+/// Find out who creates roles for which somebody then creates an access entry: creators that the function could trust
 ///
-/// Reads CloudTrail's event history and every access entry; nothing is changed and nothing has to be deployed. Beside each
-/// candidate stands what it could release and who may act as it. Creators of roles under the name of an older entry are a
-/// second list, without a value to copy: they would ask for trust.
+/// Reads CloudTrail's event history and every access entry; changes nothing, and needs no deployment. Shows for each
+/// candidate which entries it could release, and who may act as the candidate. A second list, without a value to
+/// copy, shows who created roles under the name of an older entry: these creators would ask for trust.
 ///
-/// Exit status: 2 if something could not be seen; else 0 if there are candidates; else 1.
+/// Exit status: 2 if something could not be read; otherwise 0 if there are candidates, 1 if there are none.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Number of days of the event history to read, at most 90
@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, Stop> {
     let format = arguments.output.format();
     if format == Format::Html {
-        return Err(Stop::because("creators has no page; use --output table, json, markdown or csv"));
+        return Err(Stop::because("creators has no HTML output; use --output table, json, markdown or csv"));
     }
     let home = &session.caller.home;
     let regions = session.regions(&arguments.regions).await?;
@@ -59,7 +59,8 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
         Stop(match why {
             NothingSeen::Roles(fault) => {
                 format!(
-                    "the account's roles could not be listed ({fault}), so nothing can be told; allow iam:ListRoles"
+                    "the account's roles could not be listed ({fault}), so creators cannot be identified; allow \
+                     iam:ListRoles"
                 )
             }
             NothingSeen::History(fault) => format!(
@@ -128,7 +129,7 @@ impl Said<'_> {
                 it.roles.len().to_string(),
                 it.entries.to_string(),
                 "0".to_owned(),
-                if releases.is_empty() { "nothing that would wait".to_owned() } else { releases },
+                if releases.is_empty() { "no entry that would be held".to_owned() } else { releases },
                 assumed_by(&it.assumed_by).join("\n"),
             ]
         });
@@ -180,8 +181,9 @@ impl Said<'_> {
             candidates => {
                 let _ = writeln!(
                     text,
-                    "\nCandidates for TrustedCreators: they created roles for which somebody then made an entry. Trust holds \
-                     for whatever role they create: beyond the entries below, for those of every other freed name."
+                    "\nCandidates for TrustedCreators: they created roles for which somebody then created an entry. \
+                     Trust is for every role that a creator creates: not only for the entries below, but for the \
+                     entry of every deleted role whose name the creator uses again."
                 );
                 for candidate in candidates {
                     describe(&mut text, candidate);
@@ -191,13 +193,14 @@ impl Said<'_> {
         if !creators.askers.is_empty() {
             let _ = writeln!(
                 text,
-                "\nThese would ask for trust: they created roles under the names of older entries. That is a pipeline's work \
-                 or somebody who takes freed names; the records do not tell which. Look at them before you trust them."
+                "\nThese would ask for trust: they created roles under the names of older entries. A pipeline that \
+                 recreates its roles does that, and so does somebody who takes over the names of deleted roles. The \
+                 records do not show which it is. Check these creators before you trust them."
             );
             for asker in &creators.askers {
                 let _ = writeln!(
                     text,
-                    "  {}: {} older than their role; {} made for other roles of theirs",
+                    "  {}: {} older than the role; {} made for other roles of this creator",
                     shown(&asker.name),
                     counted(asker.taken.len(), "entry", "entries"),
                     counted(asker.good_entries, "entry was", "entries were"),
@@ -207,7 +210,7 @@ impl Said<'_> {
                         writeln!(text, "    role {} in {}, {}", shown(principal.name()), shown(&at.name), at.region);
                 }
                 if asker.taken.len() > MOST {
-                    let _ = writeln!(text, "    and {} more, which --output json names", asker.taken.len() - MOST);
+                    let _ = writeln!(text, "    and {} more; --output json lists them", asker.taken.len() - MOST);
                 }
             }
         }
@@ -237,21 +240,22 @@ impl Said<'_> {
         if !creators.gone.is_empty() {
             let _ = writeln!(
                 text,
-                "\nNot listed, since they do not exist any more with the ID that created: {}",
+                "\nNot listed, because no principal with the unique ID that created the roles exists any more: {}",
                 shown(&creators.gone.join(", "))
             );
         }
         if !self.only.is_empty() {
             let _ = writeln!(
                 text,
-                "\nOnly entries in {} were looked at: whoever takes freed names elsewhere is not recognized.",
+                "\nOnly entries in {} were looked at, so a creator who takes over names of deleted roles elsewhere \
+                 is not recognized.",
                 shown(&self.only.join(", "))
             );
         }
         if !self.is_unsure() {
             return;
         }
-        let _ = writeln!(text, "\nNot seen, so a candidate may be missing, or be one that should not be:");
+        let _ = writeln!(text, "\nNot seen, so a candidate may be missing or wrong:");
         for spot in &self.found.blind_spots {
             let place = spot.cluster.as_ref().map_or_else(String::new, |cluster| format!(", cluster {cluster}"));
             let _ = writeln!(text, "  {}{}: {} ({})", spot.region, shown(&place), spot.label(), shown(&spot.detail));
@@ -276,7 +280,7 @@ fn describe(text: &mut String, candidate: &Candidate) {
         shown(&candidate.roles.iter().take(MOST).map(RoleArn::name).collect::<Vec<_>>().join(", ")),
     );
     if candidate.could_release.is_empty() {
-        let _ = writeln!(text, "  Could release: nothing that would wait without trust");
+        let _ = writeln!(text, "  Could release: no entry that would be held without trust");
     }
     for (n, release) in candidate.could_release.iter().enumerate() {
         let label = if n == 0 { "Could release:" } else { "              " };
@@ -373,9 +377,9 @@ impl Progress for Bar {
     fn begins(&self, roles: usize, at_least: Duration) {
         let seconds = at_least.as_secs() + 1;
         eprintln!(
-            "access-entry-guard: CloudTrail answers two requests a second with 50 events each. {roles} of the account's roles \
-             were created in the last {} days: reading the event history takes at least {}, and longer for roles that were \
-             deleted again.",
+            "access-entry-guard: CloudTrail answers two requests a second with 50 events each. {roles} of the \
+             account's roles were created in the last {} days, so reading the event history takes at least {}, and \
+             longer if other roles were created and deleted in that time.",
             self.days,
             if seconds < 120 {
                 counted(to_usize(seconds), "second", "seconds")

@@ -76,13 +76,13 @@ async fn forget(session: &Session, arguments: Forget) -> Result<u8, Stop> {
     let is_placed = match (&arguments.cluster, &arguments.region) {
         (Some(_), Some(_)) => true,
         (None, None) => false,
-        _ => return Err(Stop::because("--cluster and --region go together")),
+        _ => return Err(Stop::because("give --cluster and --region together")),
     };
     if is_placed == (principal == BREAKER) {
         return Err(Stop::because(if is_placed {
             "the breaker's row has no cluster; leave --cluster and --region out"
         } else {
-            "a row is named by --role, --cluster and --region; inventory shows all three"
+            "to name a row, give --role, --cluster and --region; inventory shows all three"
         }));
     }
     payload.set("principalArn", Some(principal));
@@ -104,7 +104,7 @@ async fn invoke(session: &Session, arguments: Invoke) -> Result<u8, Stop> {
     read.map_err(|error| Stop(format!("{} could not be read: {error}", arguments.file)))?;
     if let Err(error) = serde_json::from_slice::<Value>(&bytes) {
         return Err(Stop(format!(
-            "{} is not JSON ({error}); give an event, such as access-entry-guard event prints",
+            "{} is not JSON ({error}); give an event, for example the output of access-entry-guard event",
             arguments.file
         )));
     }
@@ -117,7 +117,7 @@ async fn invoke(session: &Session, arguments: Invoke) -> Result<u8, Stop> {
 /// The form of a result that is no page. It is known before the function is asked: what it answers is answered once.
 pub(crate) fn format_of(output: Output) -> Result<Format, Stop> {
     match output.format() {
-        Format::Html => Err(Stop::because("there is no page of this; give --output table, json, markdown or csv")),
+        Format::Html => Err(Stop::because("this command prints no HTML; use --output table, json, markdown or csv")),
         format => Ok(format),
     }
 }
@@ -179,7 +179,7 @@ impl<'a> Guard<'a> {
         match self.session.reads.get_role(&name).await {
             RoleState::Present(role) => Ok(role.arn),
             RoleState::Absent => Err(Stop(format!(
-                "there is no role {name} in account {}; a deleted role is named by its ARN",
+                "there is no role {name} in account {}; to name a deleted role, give its ARN",
                 home.account
             ))),
             RoleState::Unreadable(fault) => {
@@ -216,8 +216,8 @@ impl<'a> Guard<'a> {
     pub(crate) async fn send(&self, word: Word, payload: Vec<u8>) -> Result<Reply, Stop> {
         let bar = ProgressBar::new_spinner();
         bar.set_message(format!(
-            "{} in {} is at work: it lets a new role become a minute old, and waits a minute before a removal; 15 minutes at \
-             most",
+            "{} in {} is at work, for 15 minutes at most: it waits until a new role is a minute old, and it waits a \
+             minute before it removes an entry",
             self.named.name, self.named.region
         ));
         bar.enable_steady_tick(Duration::from_millis(200));
@@ -248,7 +248,7 @@ impl<'a> Guard<'a> {
     fn why_it_failed(&self, answer: &Answer, summary: &str) -> String {
         match answer {
             Answer::Failed(error) if !matches!(error.kind.as_str(), "UnrecognizedPayload" | "NotPermitted") => {
-                format!("{summary} (the report is in the function's log: {})", self.log())
+                format!("{summary} (to see the report in the function's log: {})", self.log())
             }
             _ => summary.to_owned(),
         }
@@ -267,8 +267,8 @@ impl<'a> Guard<'a> {
         let fault = &why.fault;
         Stop(match fault.kind {
             FaultKind::NotFound => format!(
-                "there is no function {name}{alias} in {region}; name the deployed one with --function and --function-region, or \
-                 look without one: access-entry-guard scan"
+                "there is no function {name}{alias} in {region}; name the deployed function with --function and \
+                 --function-region, or use access-entry-guard scan, which needs no function"
             ),
             FaultKind::Denied { by_organization: true } => {
                 format!(
@@ -283,8 +283,9 @@ impl<'a> Guard<'a> {
                 )
             }
             FaultKind::Throttled if why.is_reserved_concurrency => format!(
-                "the function is stopped (its reserved concurrency is 0) or all of it is in use; if it is stopped, start it again \
-                 with aws lambda delete-function-concurrency --region {region} --function-name {name}"
+                "the function is stopped (its reserved concurrency is 0), or all its reserved concurrency is in use; \
+                 if the function is stopped, start it again with aws lambda delete-function-concurrency --region \
+                 {region} --function-name {name}"
             ),
             FaultKind::Throttled => {
                 format!("Lambda refuses invocations for now ({fault}); run the command again later")
@@ -293,8 +294,8 @@ impl<'a> Guard<'a> {
                 format!("Lambda in {region} could not be reached ({fault}); check --function-region and the network")
             }
             FaultKind::TimedOut | FaultKind::ServerError => format!(
-                "no answer came ({fault}); the invocation may be under way or done, so look at its log before you run the \
-                 command again: {}",
+                "the function did not answer ({fault}); the invocation may still run, or may have ended, so look at \
+                 the function's log before you run the command again: {}",
                 self.log()
             ),
             _ => format!("Lambda refused the invocation ({fault})"),

@@ -19,8 +19,8 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 
 /// Print the event of a role of this account, as EventBridge would deliver it
 ///
-/// The event of a creation is made from the role as IAM shows it now, that of a deletion from the name alone. It names no
-/// creator: handed in by a person, a creator would count for nothing.
+/// A creation event is made from the role as IAM shows it now; a deletion event is made from the role's name alone.
+/// The event names no creator, because the function ignores the creator in an event that a person sends.
 ///
 /// Exit status: 0 if the event was printed; else 2.
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     /// The role, by name or ARN
     #[arg(long, value_name = "NAME")]
     role: String,
-    /// The event of its deletion; the role need not exist
+    /// Print the event of the role's deletion; the role need not exist
     #[arg(long)]
     deleted: bool,
 }

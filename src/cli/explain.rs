@@ -15,12 +15,12 @@ use crate::scan::{Finding, describe};
 use crate::session::Session;
 use crate::stop::Stop;
 
-/// Why is this role refused by this cluster? Goes through the causes one by one; nothing is changed
+/// Find out why a cluster refuses a role: checks the possible causes one by one, and changes nothing
 ///
-/// Shows each cause as no, yes or unknown, with what AWS shows and what to do. What is inside the cluster (RBAC, aws-auth) is
-/// not seen.
+/// Shows each cause as no, yes or unknown, with what AWS shows and what to do. Cannot see what is inside the cluster
+/// (RBAC, aws-auth).
 ///
-/// Exit status: 0 if AWS shows nothing that stands in the way; 1 if a cause was found; 2 if it could not be told.
+/// Exit status: 0 if AWS shows no cause; 1 if a cause was found; 2 if a cause could not be checked.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The cluster that refuses the role
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// The role that is refused, by name or ARN; a role of another account by its ARN
     #[arg(long, value_name = "NAME_OR_ARN")]
     role: String,
-    /// Show in a table also the commands for an entry that the function would hold for a person
+    /// In a table, also show the commands for an entry that the function would hold for a person
     #[arg(long)]
     repair_commands: bool,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<u8, Stop> {
     let format = arguments.output.format();
     if format == Format::Html {
-        return Err(Stop::because("explain prints no page; use --output table, json, markdown or csv"));
+        return Err(Stop::because("explain has no HTML output; use --output table, json, markdown or csv"));
     }
     let session = Session::begin().await?;
     let home = &session.caller.home;
@@ -138,7 +138,7 @@ fn as_text(explanation: &Explanation, with_all_commands: bool) -> String {
     let role = facts.principal.as_ref().map_or(facts.name.as_str(), |principal| principal.as_str());
     let answer = match explanation.cause() {
         Some(cause) => cause.kind.label(),
-        None if explanation.is_unsure() => "it could not be told; see what is unknown",
+        None if explanation.is_unsure() => "the cause is not known; see the causes that are unknown",
         None => "AWS shows nothing that stands in the way",
     };
     let _ = writeln!(text, "{} in {}, {}: {answer}.", shown(role), shown(&facts.at.name), facts.at.region);
@@ -154,8 +154,9 @@ fn as_text(explanation: &Explanation, with_all_commands: bool) -> String {
     if explanation.cause().is_none() {
         let _ = writeln!(
             text,
-            "\nIf the role is still refused, find out as whom the requests are signed: aws sts get-caller-identity, and aws eks \
-             update-kubeconfig for this cluster. A new entry takes some seconds to take effect."
+            "\nIf the cluster still refuses the role, find out which identity signs the requests: aws sts \
+             get-caller-identity, and aws eks update-kubeconfig for this cluster. A new entry takes some seconds to \
+             take effect."
         );
     }
     if let Some(found) = explanation.entry.as_ref().filter(|found| found.is_whole && is_broken(&found.case.verdict)) {

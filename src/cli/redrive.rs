@@ -16,15 +16,15 @@ use crate::stop::Stop;
 /// Nobody else gets a record while the function works on it: 15 minutes at most, and what the way there takes.
 const HIDDEN: Duration = Duration::from_mins(20);
 
-/// Hand in what waits in the queue FUNCTION-failed-invocations, and delete what ended well
+/// Send the records in the queue FUNCTION-failed-invocations to the function again, and delete those that succeed
 ///
-/// Remove the cause of the failures first. Events and sweeps are handed in by the function's plain name, under all
-/// guardrails: an event's creator counts for nothing, so that an entry which a trusted creator would have released may now
-/// wait for a person. A record of approve, restore or forget, of any other command or of another function is shown and left
-/// where it is. A record ended well if the function answered without an error.
+/// Fix the cause of the failures first. Sends events and sweeps to the function without an alias, under all
+/// guardrails. The function then ignores the creator of an event, so an entry that it would have released for a
+/// trusted creator may now wait for a person. A record of approve, restore or forget, of any other command or of
+/// another function is shown and stays in the queue. A record succeeds if the function answers without an error.
 ///
-/// Exit status: 0 if every record ended well, also if there was none. 1 if one was left. 2 if the queue or the function could
-/// not be reached; what was deleted until then is shown.
+/// Exit status: 0 if every record succeeded or there was none. 1 if a record is left. 2 if the queue or the function
+/// could not be reached; the records that were deleted until then are shown.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -98,7 +98,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
         Format::Csv => print(&sheet(&done).csv()?)?,
         Format::Table | Format::Html => {
             print(&format!(
-                "{} records of {name}: {} ended well and deleted, {left} left.",
+                "{} records in {name}: {} succeeded and were deleted, {left} left.",
                 done.len(),
                 done.len() - left
             ))?;
@@ -116,7 +116,7 @@ async fn attend(guard: &Guard<'_>, queue: &Queue, message: Message) -> Result<Do
     let payload = match &record.hand_in {
         Ok(payload) => payload.to_string().into_bytes(),
         Err(why) => {
-            let result = format!("left: {why}");
+            let result = format!("left in the queue: {why}");
             return Ok(Done { message, record, is_deleted: false, result });
         }
     };
@@ -131,13 +131,13 @@ async fn attend(guard: &Guard<'_>, queue: &Queue, message: Message) -> Result<Do
     let answer = Answer::read(Word::Event, &reply.payload, reply.is_error);
     let summary = meaning(Word::Event, &answer, &[]).summary;
     if !matches!(answer, Answer::Report(_)) {
-        return Ok(Done { message, record, is_deleted: false, result: format!("left: {summary}") });
+        return Ok(Done { message, record, is_deleted: false, result: format!("left in the queue: {summary}") });
     }
     Ok(match queue.delete(&message).await {
-        Ok(()) => Done { message, record, is_deleted: true, result: format!("handed in and deleted: {summary}") },
+        Ok(()) => Done { message, record, is_deleted: true, result: format!("sent again and deleted: {summary}") },
         Err(fault) => {
             let result =
-                format!("handed in ({summary}), but left: it could not be deleted ({fault}); allow sqs:DeleteMessage");
+                format!("sent again ({summary}), but not deleted from the queue ({fault}); allow sqs:DeleteMessage");
             Done { message, record, is_deleted: false, result }
         }
     })
@@ -151,8 +151,8 @@ async fn give_back(queue: &Queue, message: &Message) {
 fn unreachable(queue: &str, fault: &Fault) -> Stop {
     Stop(match fault.kind {
         FaultKind::Denied { .. } => format!(
-            "the queue {queue} may not be read ({fault}); allow sqs:GetQueueUrl, sqs:ReceiveMessage, sqs:DeleteMessage and \
-             sqs:ChangeMessageVisibility"
+            "these credentials may not read the queue {queue} ({fault}); allow sqs:GetQueueUrl, sqs:ReceiveMessage, \
+             sqs:DeleteMessage and sqs:ChangeMessageVisibility"
         ),
         _ => format!("the queue {queue} could not be read ({fault}); try again"),
     })

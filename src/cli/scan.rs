@@ -25,10 +25,11 @@ mod page;
 
 /// Look at every access entry of every cluster; it changes nothing and needs no deployment
 ///
-/// Shows the entries that are bound to a deleted role, or whose role is gone, and the commands that repair them with
-/// everything that they have. It sends only read calls, so you can run it in any account at any time.
+/// Shows stale entries (bound to a deleted role, although a role of the same name exists) and orphaned entries (no
+/// such role exists), and the commands that repair them with everything that they have. It sends only read calls, so
+/// you can run it in any account at any time.
 ///
-/// Exit status: 1 if an entry is stale or orphaned; else 2 if something could not be told; else 0.
+/// Exit status: 1 if an entry is stale or orphaned; otherwise 2 if something could not be judged; otherwise 0.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Only this Region; may be repeated [default: every Region enabled for the account]
@@ -122,7 +123,7 @@ impl<'a> Finding<'a> {
         // Nothing has to be deployed, so there may be no function to ask.
         let said = match &case.outcome {
             Outcome::WouldRepair => Some("With its default settings, the function would repair it.".to_owned()),
-            Outcome::Held(hold) => Some(hold.explain_with("run its repair commands")),
+            Outcome::Held(hold) => Some(hold.explain_with("run the entry's repair commands")),
             _ => None,
         };
         if let Some(said) = said {
@@ -275,14 +276,15 @@ pub(crate) fn describe(text: &mut String, finding: &Finding<'_>, with_all_comman
         (_, true) if is_orphaned => {
             let _ = writeln!(
                 text,
-                "  If the role is not to come back, --repair-commands shows what deletes the entry. Whoever needs its settings \
-                 again saves them first."
+                "  If nobody will create the role again, --repair-commands shows the command that deletes the entry. \
+                 If you may need the entry's settings again, save them first."
             );
         }
         (_, true) => {
             let _ = writeln!(
                 text,
-                "  Once you know that the role is the right one, --repair-commands shows what repairs the entry."
+                "  If you know that the role is the right one, --repair-commands shows the commands that repair the \
+                 entry."
             );
         }
         (commands, false) => {
@@ -302,7 +304,7 @@ fn meaning(case: &Case) -> &'static str {
             "The entry is stale: it is bound to a deleted role of this name. Every request of the present role is refused (401)."
         }
         Verdict::Orphaned => "The entry is orphaned: there is no such role. It grants nothing to anybody.",
-        _ => "It cannot be told whether the entry is bound to its role.",
+        _ => "It is not known whether the entry is bound to its role.",
     }
 }
 
@@ -322,7 +324,7 @@ fn describe_role(text: &mut String, role: &Role) {
         rfc3339(role.created_at),
         age.whole_days()
     );
-    let policy = role.trust_policy.as_deref().unwrap_or("it cannot be read");
+    let policy = role.trust_policy.as_deref().unwrap_or("the trust policy could not be read");
     let _ = writeln!(text, "  Who may assume it: {}", shown(policy));
 }
 
@@ -352,7 +354,7 @@ impl Bar {
 
 /// What a person reads while a Region that refuses requests is waited for.
 pub(crate) fn waiting_for(region: &Region) -> String {
-    format!("{region} refuses requests, since there are too many of them; waiting for it")
+    format!("AWS throttles requests in {region}; waiting to try again")
 }
 
 impl Progress for Bar {

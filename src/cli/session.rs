@@ -45,7 +45,7 @@ impl Session {
                 Some(region) => {
                     let all: Vec<&str> = enabled.iter().map(|region| region.0.as_str()).collect();
                     Err(Stop::because(format!(
-                        "{region} is not a Region that is enabled for account {}; enabled are {}",
+                        "{region} is not enabled for account {}; the enabled Regions are {}",
                         self.caller.home.account,
                         all.join(", ")
                     )))
@@ -94,7 +94,7 @@ fn not_signed_in(why: &NotSignedIn) -> Stop {
             fault.code
         ),
         NotSignedIn::Refused(fault) => {
-            format!("AWS could not be asked whose credentials these are ({fault}); check the network and try again")
+            format!("AWS did not say to whom these credentials belong ({fault}); check the network and try again")
         }
     })
 }

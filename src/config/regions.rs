@@ -34,7 +34,7 @@ impl RegionSelection {
         if items.contains(&"all") {
             items.retain(|&item| item != "all");
             if let Some(item) = items.iter().find(|item| !is_exclusion(item)) {
-                return Err(format!("beside all only exclusions are possible, not {item:?}"));
+                return Err(format!("with all, only exclusions are accepted, not {item:?}"));
             }
             return Patterns::parse(&items.join(",")).map(|except| Self::All { except });
         }

@@ -39,11 +39,11 @@ impl fmt::Display for Left {
         match self {
             Self::NoRecord => f.write_str("it is not Lambda's record of a failed invocation"),
             Self::OtherFunction(arn) if arn.is_empty() => f.write_str("it does not say which function failed"),
-            Self::OtherFunction(arn) => write!(f, "it is of another function ({arn})"),
+            Self::OtherFunction(arn) => write!(f, "it belongs to another function ({arn})"),
             Self::Command(word) => {
                 write!(
                     f,
-                    "it is of the command {word}, which is never redriven; ask for it yourself if it is still wanted"
+                    "it is for the command {word}, which redrive never sends; run it yourself if it is still wanted"
                 )
             }
             Self::OtherPayload => f.write_str("its requestPayload is neither an event nor a sweep"),

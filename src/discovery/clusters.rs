@@ -81,7 +81,7 @@ pub(super) async fn clusters_of(
 }
 
 pub(super) fn out_of_time() -> Fault {
-    Fault::timed_out("survey", "no answer within the time for looking")
+    Fault::timed_out("survey", "no answer before the survey's deadline")
 }
 
 async fn look_in_cluster(run: &Run<'_>, at: &ClusterRef, subjects: &[Subject]) -> Result<Vec<Found>, Fault> {

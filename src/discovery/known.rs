@@ -85,7 +85,7 @@ impl Known {
             NotKnown::Roles(format!("The account's roles could not be listed ({fault}): nothing can be judged."))
         })?;
         let rows = rows.map_err(|because| {
-            NotKnown::Ledger(format!("The ledger could not be read ({because}), and it is needed for this."))
+            NotKnown::Ledger(format!("The ledger could not be read ({because}), and this invocation needs it."))
         })?;
         Ok(Arc::new(Self { roles, roles_read_at, rows }))
     }

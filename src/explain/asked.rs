@@ -24,11 +24,12 @@ pub enum Unfit {
     },
     /// An IAM user.
     #[error(
-        "{0} is an IAM user, and only roles can be explained; look at its entry with aws eks describe-access-entry"
+        "{0} is an IAM user, and this command explains only roles; look at its entry with aws eks \
+         describe-access-entry"
     )]
     User(String),
     /// A role of another partition can have no entry here.
-    #[error("{arn} is of partition {partition}, and these credentials are of {own}; give a role of {own}")]
+    #[error("{arn} is of partition {partition}, but these credentials are for {own}; give a role of partition {own}")]
     OtherPartition {
         /// As given.
         arn: String,

@@ -160,7 +160,7 @@ impl Answer {
 
     /// What a read that failed leaves.
     fn unread(fault: &Fault) -> Self {
-        Self::not_told(format!("AWS did not show it ({fault})."), remedy(fault))
+        Self::not_told(format!("AWS did not show what is needed to check this ({fault})."), remedy(fault))
     }
 }
 
@@ -169,11 +169,11 @@ fn remedy(fault: &Fault) -> String {
     let service = if fault.operation.contains("Role") { "iam" } else { "eks" };
     match fault.kind {
         FaultKind::Denied { .. } => {
-            format!("Allow {service}:{} to these credentials, then run it again.", fault.operation)
+            format!("Allow {service}:{} for these credentials, then run explain again.", fault.operation)
         }
-        _ if fault.may_pass() => "Run it again in a minute.".to_owned(),
-        FaultKind::Unresolvable => "Check the network and the Region's name, then run it again.".to_owned(),
-        _ => "Find out why AWS refuses the call, then run it again.".to_owned(),
+        _ if fault.may_pass() => "Run explain again in a minute.".to_owned(),
+        FaultKind::Unresolvable => "Check the network and the Region's name, then run explain again.".to_owned(),
+        _ => "Find out why AWS refuses the call, then run explain again.".to_owned(),
     }
 }
 
@@ -249,7 +249,7 @@ impl View<'_> {
         let status = self.facts.cluster.as_ref().map_or("unknown", |(_, access)| access.status.as_str());
         Answer::not_told(
             format!("EKS shows no entries while the cluster's status is {status}."),
-            "Run it again when the cluster is ACTIVE.",
+            "Run explain again when the cluster is ACTIVE.",
         )
     }
 

@@ -48,7 +48,7 @@ pub fn services_that_use(policies: &[AccessPolicy]) -> Option<String> {
     });
     let used: Vec<String> = used.collect();
     (!used.is_empty())
-        .then(|| format!("{}. It stops working in this cluster while the entry is stale.", used.join(", ")))
+        .then(|| format!("{}. While the entry is stale, this does not work in the cluster.", used.join(", ")))
 }
 
 /// Whether EKS would take the entry back.
@@ -69,7 +69,7 @@ fn obstacle(principal: &RoleArn, snapshot: &Snapshot, cluster: &Cluster) -> Opti
     // EKS User Guide, "Auto Mode": such entries can be viewed, but not modified.
     if cluster.node_role_arn.as_deref() == Some(principal.as_str()) {
         return Some(
-            "its principal is the node role of the cluster's Auto Mode, whose entry EKS makes itself".to_owned(),
+            "its principal is the node role of the cluster's Auto Mode: EKS itself creates that entry".to_owned(),
         );
     }
     if let Some((key, value)) = snapshot.tags.iter().find(|(key, _)| is_service_tag(key)) {
@@ -90,10 +90,10 @@ fn obstacle(principal: &RoleArn, snapshot: &Snapshot, cluster: &Cluster) -> Opti
         }
         node => {
             if let Some(name) = names().find(|name| !name.is_empty() && !is_reserved(name)) {
-                return Some(format!("{name} was set by its owner on a {} entry", node.as_str()));
+                return Some(format!("its owner set the user name or group {name} on a {} entry", node.as_str()));
             }
             if !node.has_policies() && !snapshot.access_policies.is_empty() {
-                return Some(format!("{} entries have no access policies", node.as_str()));
+                return Some(format!("it has access policies, which {} entries cannot have", node.as_str()));
             }
         }
     }

@@ -257,7 +257,7 @@ fn permits_and_receipts_say_what_they_are_for() {
     let resumed = case.resume().unwrap();
     assert_eq!((resumed.role_id().0.as_str(), resumed.grounds()), ("AROAPERMITTED", "once"));
     assert_eq!(resumed.clone().claimed_by(None), resumed);
-    assert_eq!(resumed.claimed_by(Some("arn")).grounds(), "once; claims to be arn");
+    assert_eq!(resumed.claimed_by(Some("arn")).grounds(), "once; the person claims to be arn");
 }
 
 #[test]

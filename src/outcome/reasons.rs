@@ -164,20 +164,25 @@ impl Hold {
                  role, and check its trust policy. If this role ID may have the access, {release}."
             ),
             Self::GrantsRefused => {
-                "ALLOW_PRIVILEGED_GRANTS=false: IAM lets this function grant the view policy only, and create no entry with \
-                 groups or a user name of its own. Check who created the role, and check its trust policy. If it may have the \
-                 access, run the commands in remedy with your own credentials."
+                "ALLOW_PRIVILEGED_GRANTS=false: IAM lets this function grant only AmazonEKSViewPolicy, and does not \
+                 let it create an entry with Kubernetes groups or a custom user name. Check who created the role, \
+                 and check its trust policy. If the role may have the access, run the commands in remedy with your \
+                 own credentials."
                     .to_owned()
             }
             Self::HoldAll => {
                 format!("HOLD=all: every repair waits for a person. If this role ID may have the access, {release}.")
             }
-            Self::NoLedger => "LEDGER_TABLE is unset. Without a ledger the function cannot save the entry while it replaces it, \
+            Self::NoLedger => {
+                "LEDGER_TABLE is unset. Without a ledger the function cannot save the entry while it replaces it, \
                                so it deletes nothing. Deploy the ledger table and set LEDGER_TABLE."
-                .to_owned(),
-            Self::Observing => "MODE=observe: the repair of this entry is not finished and stays as it is. The ledger keeps the \
+                    .to_owned()
+            }
+            Self::Observing => {
+                "MODE=observe: the repair of this entry is not finished and stays as it is. The ledger keeps the \
                                 entry. Set MODE=repair to let the repair finish."
-                .to_owned(),
+                    .to_owned()
+            }
             Self::IgnoreTag { on } => format!(
                 "The {on} is tagged access-entry-guard=ignore. Remove the tag if this function should repair the entry."
             ),
@@ -204,8 +209,9 @@ impl Hold {
                  it may have the access, {release}."
             ),
             Self::RecreationRefused => {
-                "After the deletion of another entry EKS refused its creation. Until that entry is back, no other entry is \
-                 deleted. Every run tries that entry again first. Fix the cause that its detail names."
+                "The function deleted another entry, and EKS refused to create it again. Until that entry exists \
+                 again, the function deletes no other entry. Every run first tries to create that entry again. Fix \
+                 the cause that the detail of that entry names."
                     .to_owned()
             }
             Self::LedgerRowInvalid { because } => format!(
@@ -217,15 +223,16 @@ impl Hold {
                  the entry, then {release}."
             ),
             Self::PerhapsRevived => format!(
-                "This function may have created the entry that stands: a creation, or a trial of one, has no known answer. \
-                 The owner deleted or changed the entry meanwhile, or the cluster was replaced by one of the same name. Ask \
-                 the owner. If the entry is not wanted, delete it. If it is right as it is, {release}: the ledger then \
-                 forgets the matter."
+                "This function may have created the present entry: it sent a creation or a rehearsal, and EKS did \
+                 not confirm it. Meanwhile the owner deleted or changed the entry, or the cluster was replaced by \
+                 one of the same name. Ask the owner. If nobody wants the entry, delete it. If the entry is right as \
+                 it is, {release}, which deletes the ledger's row."
             ),
             Self::Archived { grants } => format!(
-                "The role exists again. Its entry was archived when an earlier role of this name was deleted. Nothing was \
-                 created. Nobody has looked at the role yet. The entry would grant: {grants}. Check who created the role and \
-                 who may assume it. The command in remedy brings the entry back. The command forget ends the matter."
+                "The role exists again. The function archived its entry when an earlier role of this name was \
+                 deleted, and has created nothing. Nobody has checked the role yet. The entry would grant: {grants}. \
+                 Check who created the role and who may assume it. To create the entry again, run the command in \
+                 remedy. If the role must not have the entry, delete the archived row with the command forget."
             ),
         }
     }
@@ -323,14 +330,15 @@ impl Doubt {
     #[must_use]
     pub fn explain(&self) -> String {
         match self {
-            Self::OtherAccount => "The principal belongs to another account, and its ID cannot be read from here. Judge it with \
-                                   the events and roles of its own account."
+            Self::OtherAccount => "The principal belongs to another account, and this function cannot read its ID. \
+                                   Check it in its own account: compare the creation date of the role with that of \
+                                   the entry."
                 .to_owned(),
             Self::IamUser => "The principal is an IAM user. This function repairs entries of roles only. If the user was deleted \
                               and created again, delete the entry and create it again."
                 .to_owned(),
             Self::ServiceLinkedRole { is_stale: false } => {
-                "The principal is a service-linked role. A service of AWS made the entry and looks after it.".to_owned()
+                "The principal is a service-linked role. An AWS service created the entry and manages it.".to_owned()
             }
             Self::ServiceLinkedRole { is_stale: true } => {
                 "The principal is a service-linked role, and the entry is stale: its dates are those of an earlier role of \
@@ -339,14 +347,17 @@ impl Doubt {
                     .to_owned()
             }
             Self::NotAPrincipal => {
-                "The principal is neither an IAM role nor an IAM user, such as the account's root. EKS accepts such an entry \
-                 and never matches it, so it lets nobody in. Delete it, and create entries for the roles that need access."
+                "The principal is neither an IAM role nor an IAM user: it is, for example, the account's root. EKS \
+                 accepts such an entry and never matches it, so it lets nobody in. Delete it, and create entries for \
+                 the roles that need access."
                     .to_owned()
             }
             Self::RecordContradictsDates => {
-                "Ledger and dates contradict each other: the ledger saw this very entry good with another role ID or in an \
-                 earlier cluster of the name, or a later entry good with this one. EKS may have answered with old data: run the check again. If it stays so, find out \
-                 whether the role is let in (kubectl auth whoami). If not, approve the repair for this role ID."
+                "The ledger and the dates contradict each other. According to the ledger, this entry was good with \
+                 another role ID or in an earlier cluster of this name, or a later entry was good with this role ID. \
+                 EKS may have answered with old data: run the check again. If the contradiction remains, find out \
+                 whether the cluster lets the role in (kubectl auth whoami). If it does not, approve the repair for \
+                 this role ID."
                     .to_owned()
             }
             Self::RoleUnreadable(fault) => format!("IAM did not show the role ({fault})."),
@@ -383,9 +394,10 @@ impl Precedence {
                 "Another party deleted the entry during the repair. The function created nothing.".to_owned()
             }
             Self::DeletedByOwner { was_ours: true } => {
-                "The function had created the entry, and EKS does not show it: another party deleted it, or EKS is late. The \
-                 ledger keeps all of it for 90 days: restore brings it back, forget ends the matter. If it turns up by \
-                 itself, it may lack access policies: delete it, then restore."
+                "The function had created the entry, but EKS does not show it: either another party deleted it, or \
+                 the read is stale. The ledger keeps the whole entry for 90 days. The command restore creates it \
+                 again. If it must stay deleted, the command forget deletes the ledger's row. If the entry appears \
+                 without a restore, it may lack access policies: delete it, then run restore."
                     .to_owned()
             }
         }

@@ -95,7 +95,7 @@ pub(super) async fn finish(work: &mut Work, ending: Ending, calls: &impl Calls) 
         && !work.repair.is_restore()
         && let Err(NotWritten::Unavailable(fault)) = calls.trip(&work.row(), &by.to_string()).await
     {
-        work.attempt.note = Some(format!("The breaker could not be written ({fault})."));
+        work.attempt.note = Some(format!("The ledger row that stops all deletions could not be written ({fault})."));
     }
     let outcome = ending.outcome(&work.repair);
     let written = match ending.row_after(&work.repair, calls.now()) {
@@ -170,7 +170,8 @@ async fn take_back_from_another(work: &mut Work, ending: &Ending, calls: &impl C
         }
     }
     work.attempt.note = Some(
-        "Policies of this entry were associated, and the entry could not be read since. If another party replaced it,          compare the policies of the new entry with what its owner gave it."
+        "The function associated policies with this entry, and has not been able to read the entry since. If another \
+         party replaced it, compare the policies of the new entry with what its owner gave it."
             .to_owned(),
     );
 }

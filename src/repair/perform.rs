@@ -330,8 +330,9 @@ pub(super) async fn take_back(work: &mut Work, calls: &impl Calls) -> Next {
     let Associated { ours, listed } = std::mem::take(&mut work.attempt.associated);
     if !listed.is_empty() {
         work.attempt.note = Some(format!(
-            "Another party replaced the entry during the rehearsal, which may have set a policy on the new entry ({}). \
-             Compare its policies with what its owner gave it, and take away what is too much.",
+            "Another party replaced the entry during the rehearsal, so the rehearsal may have associated policies \
+             with the new entry ({}). Compare the new entry's policies with those that its owner gave it, and \
+             disassociate the others.",
             listed.join(", ")
         ));
     }

@@ -35,10 +35,10 @@ impl Reconciler<'_> {
             }
             (Some(_), Some(_), _) => {
                 case.note = Some(
-                        "There is no such role, so nothing was restored. Create the role first, then restore the entry for \
-                         its new ID."
-                            .to_owned(),
-                    );
+                    "The role does not exist, so nothing was restored. Create the role first, then restore the \
+                         entry for the role's new ID."
+                        .to_owned(),
+                );
                 return Some(Outcome::None);
             }
         };
@@ -90,7 +90,7 @@ fn why_nothing_is_restored(case: &Case) -> String {
         return stale.to_owned();
     }
     format!(
-        "{stale} It lacks what the archived one had: {}. To bring that back, delete the entry, then restore.",
+        "{stale} The entry lacks what the archived entry had: {}. To get that back, delete the entry, then restore.",
         missing.join(", ")
     )
 }

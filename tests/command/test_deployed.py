@@ -278,7 +278,7 @@ def test_an_entry_that_is_not_there_is_looked_up_in_the_ledger(function, command
     terminal = Terminal(function, "approve", *ENTRY)
     terminal.answer("n")
 
-    for words in ["none stands there", "recorded in the ledger", "group ops"]:
+    for words in ["the cluster has none", "recorded in the ledger", "group ops"]:
         assert words in terminal.shown, terminal.shown
 
 

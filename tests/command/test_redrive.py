@@ -58,7 +58,7 @@ def test_an_event_is_handed_in_by_the_plain_name_and_its_record_deleted(function
     assert call["alias"] is None
     first, last = said.out.splitlines()
     assert "CreateRole node" in first and "(RetriesExhausted)" in first and "2 repaired" in first
-    assert last == f"1 records of {QUEUE}: 1 ended well and deleted, 0 left."
+    assert last == f"1 records in {QUEUE}: 1 succeeded and were deleted, 0 left."
 
 
 def test_a_trusted_creator_is_not_believed_and_a_held_entry_ends_its_record(function, command):
@@ -108,7 +108,7 @@ def test_what_a_person_has_to_decide_is_shown_and_left_for_everybody_to_see(func
     assert said.status == 1, said
     answer = json.loads(said.out)
     assert (answer["deleted"], answer["left"]) == (0, len(bodies))
-    assert all(shown["result"].startswith("left: ") for shown in answer["records"])
+    assert all(shown["result"].startswith("left in the queue: ") for shown in answer["records"])
     assert function.do("invoked") == []
     assert not is_bound(function, "admin")
     left = queued(function)
@@ -126,9 +126,9 @@ def test_a_record_that_fails_again_is_left_and_the_others_are_handed_in(function
 
     assert said.status == 1, said
     first, second, last = said.out.splitlines()
-    assert "left: RepairIncomplete: " in first
-    assert "handed in and deleted: Ignored: " in second
-    assert last == f"2 records of {QUEUE}: 1 ended well and deleted, 1 left."
+    assert "left in the queue: RepairIncomplete: " in first
+    assert "sent again and deleted: Ignored: " in second
+    assert last == f"2 records in {QUEUE}: 1 succeeded and were deleted, 1 left."
     assert [(message["body"], message["hiddenSeconds"]) for message in queued(function)] == [(failing, 0)]
 
 

@@ -135,7 +135,7 @@ def test_a_role_that_was_recreated_once_more_is_let_in_by_nothing(aws, command, 
 
     for line in printed:
         done = shell.run(line)
-        assert done.returncode != 0 and "the role is another one" in done.stderr
+        assert done.returncode != 0 and "the role has a different ID now" in done.stderr
 
     assert not is_bound(aws, "admin"), "nobody looked at this role"
 
@@ -211,7 +211,7 @@ def test_a_spreadsheet_takes_no_name_for_a_formula_and_markdown_none_for_its_own
 @pytest.mark.parametrize(
     ("arguments", "environment", "says"),
     [
-        (["--region", "eu-wst-1"], {}, "eu-wst-1 is not a Region that is enabled"),
+        (["--region", "eu-wst-1"], {}, "eu-wst-1 is not enabled for account"),
         (["--region", "Ireland"], {}, "is not the name of a Region"),
         (["--cluster", "nowhere"], {}, "there is no EKS cluster nowhere"),
         (["--role", "arn:aws:sts::111122223333:assumed-role/admin/ana"], {}, "give the role itself: --role admin"),
@@ -219,7 +219,7 @@ def test_a_spreadsheet_takes_no_name_for_a_formula_and_markdown_none_for_its_own
         (["--role", "a b"], {}, "neither the name nor the ARN"),
         (["--role", "nobody"], {}, "there is neither a role nobody"),
         ([], {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}, "no AWS credentials"),
-        ([], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "could not be asked"),
+        ([], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "AWS did not say"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

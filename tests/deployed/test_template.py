@@ -221,7 +221,7 @@ def test_the_dashboard_is_well_formed(emulator, stack):
 
     titles = [w["properties"]["markdown"] for w in json.loads(body)["widgets"] if w["type"] == "text"]
 
-    assert titles == ["## Is anything waiting for me?", "## Does it live?", "## What happened"]
+    assert titles == ["## Is anything waiting for me?", "## Is the function working?", "## What happened"]
 
 
 def test_every_option_deploys_at_once(emulator, stack):

@@ -42,7 +42,7 @@ async fn a_role_that_comes_back_after_its_entry_was_removed_is_held_and_a_person
         let entry = &report["entries"][0];
         assert_eq!(entry["verdict"], "missing");
         assert_eq!((count(&report, "AccessEntryValidationErrors"), count(&report, "AccessEntriesHeld")), (1, 1));
-        for told in ["AmazonEKSClusterAdminPolicy", "deployers", "Nobody has looked at the role", "forget"] {
+        for told in ["AmazonEKSClusterAdminPolicy", "deployers", "Nobody has checked the role", "forget"] {
             assert!(detail(&report).contains(told), "{told} in {}", detail(&report));
         }
         let remedy = entry["remedy"].as_str().unwrap();

@@ -193,7 +193,7 @@ async fn what_its_owner_deletes_after_an_acknowledged_creation_is_archived_and_n
     let report = stage.deliver(stage.created(&role)).await.unwrap();
     assert_eq!(outcome(&report), ("none", "deletedByOwner"));
     let detail = report["entries"][0]["detail"].as_str().unwrap();
-    assert!(detail.contains("had created the entry") && detail.contains("restore brings it back"), "{detail}");
+    assert!(detail.contains("had created the entry") && detail.contains("restore creates it"), "{detail}");
     assert!(!stage.admits("node"));
     let row = stage.row(&role).unwrap();
     assert_eq!((&row["state"], &row["archivedBecause"]), (&"archived".into(), &"deletedByOwner".into()));

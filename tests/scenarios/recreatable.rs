@@ -116,5 +116,5 @@ async fn a_held_entry_says_which_service_uses_its_policies() {
     let role = stage.recreate("role").await;
     let report = stage.deliver(stage.created(&role)).await.unwrap();
     let detail = report["entries"][0]["detail"].as_str().unwrap();
-    assert!(!detail.contains("stops working"), "{detail}");
+    assert!(!detail.contains("does not work in the cluster"), "{detail}");
 }

@@ -136,7 +136,7 @@ async fn a_restore_that_cannot_be_done_says_what_is_missing() {
     stage.settle().await;
     stage.deliver(stage.deleted("viewer")).await.unwrap();
     let report = stage.invoke_as("approve", command_for("restore", &role)).await.unwrap();
-    assert!(detail(&report).contains("There is no such role"), "{report:#}");
+    assert!(detail(&report).contains("The role does not exist"), "{report:#}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,22 +15,22 @@ pub(crate) enum Command {
     Repair(Repair),
     /// Release an entry that the deployed function holds, for the role that exists
     ///
-    /// Shows the role, who may assume it and what the entry grants, and asks. The role has that access afterwards: find out
-    /// first who created it. Invokes the function through its alias approve.
+    /// Shows the role, who may assume it and what the entry grants, and asks for confirmation. Afterwards the role
+    /// has that access, so first find out who created the role. Invokes the function through its alias approve.
     ///
-    /// Exit status: 0 if the entry is good afterwards. 1 if it still waits, failed or is deferred, you said no, or the
-    /// invocation failed. 2 if there is no such role or cluster, the role has another ID than --role-id, or the function did
-    /// not take the command or was not reached.
+    /// Exit status: 0 if the entry is good afterwards. 1 if the entry is still held, failed or deferred, you said no,
+    /// or the invocation failed. 2 if there is no such role or cluster, the role has another ID than --role-id, or
+    /// the function rejected the command or could not be reached.
     Approve(Release),
     /// Create an entry again from the deployed function's ledger, for the role that exists
     ///
-    /// For an entry that was archived with its role, or whose repair is unfinished. Shows the role, who may assume it and what
-    /// the ledger's row grants, and asks. The role has that access afterwards: find out first who created it. Goes through the
-    /// function's alias approve.
+    /// For an entry that the function archived when its role was deleted, or whose repair is unfinished. Shows the
+    /// role, who may assume it and what the ledger's row grants, and asks for confirmation. Afterwards the role has
+    /// that access, so first find out who created the role. Invokes the function through its alias approve.
     ///
-    /// Exit status: 0 if the entry is good afterwards. 1 if it still waits, failed or is deferred, you said no, or the
-    /// invocation failed. 2 if there is no such role or cluster, the role has another ID than --role-id, or the function did
-    /// not take the command or was not reached.
+    /// Exit status: 0 if the entry is good afterwards. 1 if the entry is still held, failed or deferred, you said no,
+    /// or the invocation failed. 2 if there is no such role or cluster, the role has another ID than --role-id, or
+    /// the function rejected the command or could not be reached.
     Restore(Release),
     Forget(Forget),
     Sweep(Sweep),
@@ -51,9 +51,10 @@ pub(crate) struct Which {
 
 /// Ask the deployed function whether access entries are good; it changes nothing
 ///
-/// Exit status: 1 if an entry is stale, orphaned or missing. Else 2 if it could not be told: there is no such cluster or no
-/// entry, an entry is undecided for a reason that --accept does not name, something was not seen, or the function failed or
-/// was not reached. 0 if at least one entry was looked at and every one is fresh or accepted.
+/// Exit status: 1 if an entry is stale, orphaned or missing. Otherwise 2 if the answer is not known: there is no such
+/// cluster or no entry, an entry is undecided for a reason that --accept does not name, something could not be read,
+/// or the function failed or could not be reached. 0 if the function looked at one entry or more, and every one is
+/// fresh or accepted.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("subject").required(true).multiple(true).args(["role", "cluster"]))]
 pub(crate) struct Check {
@@ -75,9 +76,9 @@ pub(crate) struct Check {
     pub(super) output: Output,
 }
 
-/// Print who has access to which cluster, as what and since when, from the deployed function's ledger
+/// Print, from the deployed function's ledger, who has access to which cluster, which access, and since when
 ///
-/// The ledger knows an entry once the function saw it good; scan shows the others.
+/// The ledger has an entry only after the function has found it good; scan shows the others.
 ///
 /// Exit status: 0 if the ledger was read, else 2.
 #[derive(Debug, Args)]
@@ -91,10 +92,10 @@ pub(crate) struct Inventory {
     /// Only in this Region
     #[arg(long, value_name = "REGION")]
     pub(super) region: Option<String>,
-    /// Ask for no further page once so many rows are there [default: every page]
+    /// Stop after the page on which this number of rows is reached [default: read every page]
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: Option<u32>,
-    /// Go on where an answer with --limit ended
+    /// Continue where an earlier answer with --limit ended
     #[arg(long, value_name = "TOKEN")]
     pub(super) next_token: Option<String>,
     #[command(flatten)]
@@ -105,8 +106,8 @@ pub(crate) struct Inventory {
 
 /// Let the deployed function do what an event about the role would do, under all of its guardrails
 ///
-/// Exit status: 0 if nothing failed; what is held for a person is no failure. 1 if an entry is failed or deferred, or the
-/// invocation failed. 2 if there is no such cluster, or the function did not take the command or was not reached.
+/// Exit status: 0 if nothing failed; a held entry is not a failure. 1 if an entry is failed or deferred, or the
+/// invocation failed. 2 if there is no such cluster, or the function rejected the command or could not be reached.
 #[derive(Debug, Args)]
 pub(crate) struct Repair {
     /// Entries of this role
@@ -136,7 +137,8 @@ pub(crate) struct Release {
     /// The cluster's Region
     #[arg(long, value_name = "REGION")]
     pub(super) region: String,
-    /// The unique ID of the role that you checked (AROA…) [default on a terminal: the present one, which is shown]
+    /// The unique ID of the role that you checked (AROA…) [default on a terminal: the ID of the present role, which the
+    /// command shows]
     #[arg(long, value_name = "ID")]
     pub(super) role_id: Option<String>,
     /// Do not ask; needs --role-id
@@ -152,8 +154,9 @@ pub(crate) struct Release {
 ///
 /// Invokes the function through its alias approve. Keep what is printed: the row may be all that is left of an entry.
 ///
-/// Exit status: 0 if the row was deleted. 1 if it was not: there is none, an invocation is at work on it, or it is of an
-/// unfinished repair and --even-open is missing. 2 if the function did not take the command or was not reached.
+/// Exit status: 0 if the row was deleted. 1 if it was not deleted: there is no such row, an invocation works on it,
+/// or it belongs to an unfinished repair and --even-open is missing. 2 if the function rejected the command or could
+/// not be reached.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("row").required(true).args(["role", "principal"]))]
 pub(crate) struct Forget {
@@ -169,7 +172,7 @@ pub(crate) struct Forget {
     /// The cluster's Region
     #[arg(long, value_name = "REGION")]
     pub(super) region: Option<String>,
-    /// Delete the row also if it is of an unfinished repair
+    /// Delete the row even if it belongs to an unfinished repair
     #[arg(long)]
     pub(super) even_open: bool,
     #[command(flatten)]
@@ -180,8 +183,8 @@ pub(crate) struct Forget {
 
 /// Let the deployed function look at all entries and repair what it may
 ///
-/// Exit status: 0 if nothing failed; what is held for a person is no failure. 1 if an entry is failed or deferred, or the
-/// invocation failed. 2 if there is no such cluster, or the function did not take the command or was not reached.
+/// Exit status: 0 if nothing failed; a held entry is not a failure. 1 if an entry is failed or deferred, or the
+/// invocation failed. 2 if there is no such cluster, or the function rejected the command or could not be reached.
 #[derive(Debug, Args)]
 pub(crate) struct Sweep {
     /// Only clusters of this name
@@ -196,13 +199,14 @@ pub(crate) struct Sweep {
     pub(super) output: Output,
 }
 
-/// Hand an event to the deployed function
+/// Send an event to the deployed function
 ///
-/// Goes by the function's plain name, under all guardrails: the event's creator counts for nothing. Takes what the function
-/// takes: an event, a record of CloudTrail, the output of lookup-events, the record of a failed invocation.
+/// Invokes the function without an alias, under all guardrails, so the function ignores the creator that the event
+/// names. Accepts what the function accepts: an event, a CloudTrail record, the output of lookup-events, or the
+/// record of a failed invocation.
 ///
-/// Exit status: 0 if nothing failed, also if the event was ignored. 1 if an entry is failed or deferred, or the invocation
-/// failed. 2 if the function did not take the event or was not reached.
+/// Exit status: 0 if nothing failed, even if the function ignored the event. 1 if an entry is failed or deferred, or
+/// the invocation failed. 2 if the function rejected the event or could not be reached.
 #[derive(Debug, Args)]
 pub(crate) struct Invoke {
     /// A file of JSON; - for standard input

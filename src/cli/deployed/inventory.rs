@@ -47,7 +47,7 @@ pub(super) async fn run(session: &Session, arguments: Inventory) -> Result<u8, S
     }
     if format != Format::Json && format != Format::Table && list.whole["nextToken"].is_string() {
         let token = list.whole["nextToken"].as_str().unwrap_or_default();
-        eprintln!("access-entry-guard: there is more: --next-token '{}'", shown(token));
+        eprintln!("access-entry-guard: there are more rows; continue with --next-token '{}'", shown(token));
     }
     Ok(0)
 }
@@ -129,11 +129,12 @@ fn for_people(whole: &Value, rows: &[Value]) -> String {
     }
     let _ = writeln!(
         out,
-        "{} rows. An entry that the function never saw good is not in its ledger; access-entry-guard scan shows it.",
+        "{} rows. An entry that the function has never found good is not in its ledger; access-entry-guard scan \
+         shows it.",
         rows.len()
     );
     if let Some(token) = whole["nextToken"].as_str() {
-        let _ = writeln!(out, "There is more: --next-token '{}'", shown(token));
+        let _ = writeln!(out, "There are more rows. Continue with --next-token '{}'", shown(token));
     }
     out
 }
@@ -149,15 +150,15 @@ fn page(whole: &Value, rows: &[Value]) -> Page {
     };
     let is = |word: &str| rows.iter().filter(|row| row["known"] == word).count();
     let mut scope = vec![
-        "From the ledger of the deployed function. An entry that the function never saw good is not in it; access-entry-guard \
-         scan shows it."
+        "From the ledger of the deployed function. An entry that the function has never found good is not in the \
+         ledger; access-entry-guard scan shows it."
             .to_owned(),
     ];
     if whole["nextToken"].is_string() {
         scope.push("This is a part of the list.".to_owned());
     }
     Page {
-        title: "Who has access, as the ledger knows it",
+        title: "Who has access, according to the ledger",
         account: whole["accountId"].as_str().unwrap_or_default().to_owned(),
         made_at: rfc3339(OffsetDateTime::now_utc()),
         scope,

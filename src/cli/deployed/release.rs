@@ -32,7 +32,8 @@ pub(super) async fn run(session: &Session, word: Word, arguments: Release) -> Re
     let is_asked = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !arguments.yes;
     if !is_asked && arguments.role_id.is_none() {
         return Err(Stop(format!(
-            "without a terminal to ask on, {} needs --role-id: the unique ID of the role that you looked at (aws iam get-role)",
+            "without a terminal, {} cannot ask for confirmation; give --role-id, the unique ID of the role that you \
+             checked (aws iam get-role)",
             word.name()
         )));
     }
@@ -43,8 +44,8 @@ pub(super) async fn run(session: &Session, word: Word, arguments: Release) -> Re
     let role = present(session, &arn).await?;
     if let Some(seen) = arguments.role_id.as_ref().filter(|seen| **seen != role.id.0) {
         return Err(Stop(format!(
-            "role {} has the ID {}, not {seen}: it is not the role that was looked at; find out who created it, then give the \
-             present ID",
+            "role {} has the ID {}, not {seen}, so it is not the role that you checked; find out who created the \
+             present role, then give its ID",
             arn.name(),
             role.id
         )));
@@ -85,13 +86,13 @@ async fn preview(guard: &Guard<'_>, word: Word, cluster: &ClusterRef, role: &Rol
     let _ =
         writeln!(text, "           ID {}, created {} ({age} days ago)", shown(&role.id.0), rfc3339(role.created_at));
     // As one line, however its author broke it.
-    let policy = role.trust_policy.as_deref().unwrap_or("it cannot be read");
+    let policy = role.trust_policy.as_deref().unwrap_or("the trust policy could not be read");
     let policy = policy.split_whitespace().collect::<Vec<_>>().join(" ");
     let _ = writeln!(text, "  Who may assume it: {}", shown(&policy));
     let who = match creator(guard.session, role).await {
         Some(arn) => shown(&arn),
         None => format!(
-            "CloudTrail does not show it here. Ask: {}",
+            "CloudTrail does not show it here. To look it up, run: {}",
             EntrySeen { cluster, principal: &role.arn, entry_arn: None }.creators()
         ),
     };
@@ -133,7 +134,7 @@ async fn in_the_cluster(guard: &Guard<'_>, cluster: &ClusterRef, role: &RoleArn)
             rfc3339(snapshot.created_at),
             shown(&snapshot.grants())
         ),
-        Ok(None) => format!("           none stands there\n{}", in_the_ledger(guard, cluster, role).await),
+        Ok(None) => format!("           the cluster has none\n{}", in_the_ledger(guard, cluster, role).await),
         Err(fault) => format!("           it could not be read ({})", shown(&fault.to_string())),
     }
 }
@@ -166,7 +167,7 @@ async fn in_the_ledger(guard: &Guard<'_>, cluster: &ClusterRef, role: &RoleArn) 
                 text(row, "state"),
                 shown(&inventory::grants(row))
             ),
-            None => "           the ledger has no row of it".to_owned(),
+            None => "           the ledger has no row for this entry".to_owned(),
         },
         Answer::Failed(error) => {
             format!("           the ledger's row could not be shown: {}", shown(&error.to_string()))

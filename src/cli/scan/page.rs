@@ -60,7 +60,7 @@ fn for_a_person(finding: &Finding<'_>) -> Value {
     if let Some(role) = role {
         entry["trustPolicy"] = match &role.trust_policy {
             Some(policy) => json!(lines(policy)),
-            None => json!(["It cannot be read."]),
+            None => json!(["The trust policy could not be read."]),
         };
         entry["whoCreated"] = json!(who_created(finding.case));
     }

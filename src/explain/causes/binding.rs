@@ -19,16 +19,17 @@ impl View<'_> {
         match judge(&sighting, self.home) {
             Verdict::Stale(_) => Answer::yes(
                 format!(
-                    "The entry is bound to a deleted role of this ARN, since it is older than the role: entry {entry}; role \
-                     {role}. Every request of the present role is refused (401)."
+                    "The entry is older than the role, so it is bound to a deleted role of this ARN: entry {entry}; \
+                     role {role}. The cluster refuses every request of the present role (401)."
                 ),
                 format!(
-                    "Delete the entry and create it again with everything that it has. What it gives, and the commands: {}",
+                    "Delete the entry and create it again with everything that it has. To see what it grants, and \
+                     the commands, run: {}",
                     self.scan(self.role_in_words())
                 ),
             ),
             Verdict::Fresh(_) => Answer::no(format!("The entry is younger than the role ({role}).")),
-            Verdict::Orphaned | Verdict::Missing => Answer::no("There is no role that the entry could be stale for."),
+            Verdict::Orphaned | Verdict::Missing => Answer::no("The role does not exist, so the entry is not stale."),
             Verdict::Undecided(Doubt::RoleUnreadable(fault)) => Answer::unread(&fault),
             Verdict::Undecided(Doubt::OtherAccount) => Answer::not_told(
                 "The entry's date cannot be compared with that of a role of another account.",
@@ -67,7 +68,8 @@ impl View<'_> {
                     self.role_in_words()
                 ),
                 format!(
-                    "Find out why the role was deleted. If it is not to come back, delete the entry. The command: {}",
+                    "Find out why the role was deleted. If nobody will create it again, delete the entry. To see \
+                     how, run: {}",
                     self.scan(self.role_in_words())
                 ),
             ),

@@ -44,10 +44,10 @@ impl View<'_> {
         let at = &self.facts.at;
         let mode = json!({"name": at.name, "accessConfig": {"authenticationMode": "API_AND_CONFIG_MAP"}});
         Answer::yes(
-            format!("{why}: the cluster looks at the aws-auth ConfigMap alone, and at no access entry."),
+            format!("{why}: the cluster uses only the aws-auth ConfigMap, and ignores access entries."),
             format!(
-                "Map the role in the aws-auth ConfigMap. Or let the cluster use access entries too, which cannot be undone, \
-                 and create one: aws eks update-cluster-config --region {} --cli-input-json {}",
+                "Map the role in the aws-auth ConfigMap. Or create an entry; first let the cluster use access \
+                 entries too, which cannot be undone: aws eks update-cluster-config --region {} --cli-input-json {}",
                 at.region,
                 quoted(&mode)
             ),
@@ -57,25 +57,25 @@ impl View<'_> {
     /// Whether the role's access, if it has or had any, is a matter of `aws-auth` alone. Its contents are never seen.
     pub(super) fn aws_auth_only(&self) -> Answer {
         const LOOK: &str =
-            "Look at it with a role that is let in: kubectl -n kube-system get configmap aws-auth -o yaml";
+            "Read the ConfigMap with a role that is let in: kubectl -n kube-system get configmap aws-auth -o yaml";
         let mode = self.facts.cluster.as_ref().ok().and_then(|(_, access)| access.mode.as_ref());
         match (mode, self.standing()) {
             (Some(AuthenticationMode::ApiAndConfigMap), Standing::None) => Answer::yes(
                 "The role has no entry, so only the aws-auth ConfigMap could let it in. That is inside the cluster and not \
                  seen here.",
-                format!("{LOOK}. There a role is named without its path. Or create an entry."),
+                format!("{LOOK}. The ConfigMap names a role without its path. Or create an entry."),
             ),
             // EKS User Guide, "Migrating existing aws-auth ConfigMap entries to access entries".
             (Some(AuthenticationMode::ApiAndConfigMap), Standing::Seen(_) | Standing::Listed(_)) => {
                 Answer::outside_aws(
-                    "The role has an entry, which takes precedence over the aws-auth ConfigMap. Whether the map would give it \
-                 more is not seen here.",
+                    "The role has an entry, which takes precedence over the aws-auth ConfigMap. AWS does not show \
+                     whether the ConfigMap would give the role more.",
                     format!("{LOOK}. If the map gives the role more, give that to the entry too."),
                 )
             }
             (Some(AuthenticationMode::Api), _) => Answer::outside_aws(
-                "The cluster does not look at the aws-auth ConfigMap. Whether the role had its access from there alone is not \
-                 seen here.",
+                "The cluster ignores the aws-auth ConfigMap. AWS does not show whether the role had its access only \
+                 from there.",
                 "If the role was let in before the mode became API, give it an entry with the same rights.",
             ),
             _ => Answer::outside_aws("The aws-auth ConfigMap is inside the cluster and not seen here.", LOOK),

@@ -24,8 +24,8 @@ impl View<'_> {
             (Standing::None, _) => Answer::yes(
                 format!("The cluster has no entry for {}.", self.role_in_words()),
                 format!(
-                    "If the deployed function archived it, access-entry-guard restore brings it back with everything that it \
-                     had. Else, if the role should have access, create one. {}",
+                    "If the deployed function archived the entry, access-entry-guard restore creates it again with \
+                     everything that it had. Otherwise, if the role should have access, create an entry. {}",
                     self.creation()
                 ),
             ),
@@ -37,14 +37,15 @@ impl View<'_> {
         match (self.standing(), self.role_unread(), nearest) {
             (Standing::None | Standing::NotTold(_), None, Some(near)) => Answer::yes(
                 format!(
-                    "The cluster has an entry for {}. The role's ARN is {}, and EKS takes the two for different principals.",
+                    "The cluster has an entry for {}. The role's ARN is {}, and EKS treats the two as different \
+                     principals.",
                     in_words(near),
                     self.role_in_words()
                 ),
                 format!(
                     "If the role is to have the access, create an entry for its own ARN. {}{}",
                     self.creation(),
-                    self.left_over("No role can have the other ARN while this one exists; to delete its entry", near)
+                    self.left_over("While this role exists, none can have that ARN; how to delete that entry", near)
                 ),
             ),
             (_, Some(fault), Some(near)) => Answer::not_told(
@@ -55,7 +56,7 @@ impl View<'_> {
                 super::remedy(fault),
             ),
             (Standing::Seen(_) | Standing::Listed(_), Some(fault), None) => Answer::not_told(
-                format!("IAM did not show the role, so whether the entry's ARN is its own is not known ({fault})."),
+                format!("IAM did not show the role, so it is not known if the entry has the role's ARN ({fault})."),
                 super::remedy(fault),
             ),
             (Standing::Seen(_) | Standing::Listed(_), ..) => Answer::no("The entry is for the role's own ARN."),
@@ -82,15 +83,15 @@ impl View<'_> {
             (Standing::NotActive, _) => self.entries_hidden(),
             (Standing::None | Standing::NotTold(_), Some(near)) => Answer::yes(
                 format!(
-                    "The cluster has an entry for {}, another role of the permission set {set}. IAM Identity Center makes a \
-                     new role, with another suffix, when the permission set is assigned to the account again. EKS takes the \
-                     two for different principals.",
+                    "The cluster has an entry for {}, another role of the permission set {set}. IAM Identity Center \
+                     makes a new role, with another suffix, when the permission set is assigned to the account \
+                     again. EKS treats the two as different principals.",
                     in_words(near)
                 ),
                 format!(
                     "If the role is to have the access, create an entry for its own ARN. {}{}",
                     self.creation(),
-                    self.left_over("To see whether the other entry is left over", near)
+                    self.left_over("To see whether the other entry is left over, run", near)
                 ),
             ),
             (Standing::None | Standing::NotTold(_), None) => {
@@ -111,10 +112,11 @@ impl View<'_> {
                 let roles = roles.join(", ");
                 Answer::yes(
                     format!(
-                        "The entry is for an earlier role of the permission set {set}. Its present role is {roles}. EKS takes \
-                         the two for different principals."
+                        "The entry is for an earlier role of the permission set {set}. The present role of the \
+                         permission set is {roles}. EKS treats the two as different principals."
                     ),
-                    "Run it again for the present role. If that is to have the access, create an entry for it.",
+                    "Run explain again for the present role. If the present role should have access, create an entry \
+                     for it.",
                 )
             }
         }
@@ -151,8 +153,8 @@ impl View<'_> {
         };
         Answer::not_told(
             format!(
-                "The role is of account {account}. EKS lets such a role in, but its ID and its creation date cannot be read \
-                 with these credentials. So it cannot be told whether the entry is bound to the present role."
+                "The role is of account {account}. EKS lets such a role in, but its ID and its creation date cannot \
+                 be read with these credentials. So it is not known whether the entry is bound to the present role."
             ),
             format!(
                 "With credentials of account {account}: aws iam get-role --role-name {} --query Role.CreateDate.{since}, the \
@@ -207,8 +209,8 @@ impl View<'_> {
         let users = self.users();
         let is_for = |service: &str| users.as_ref().is_some_and(|users| users.are_only(service));
         let (kind, then) = if is_for("ec2") {
-            let then = "The type is for Linux nodes; it is EC2_WINDOWS for Windows nodes, EC2 for those of Auto Mode, and \
-                        STANDARD for anything else on instances.";
+            let then = "This type is for Linux nodes. Use EC2_WINDOWS for Windows nodes, EC2 for nodes of Auto Mode, \
+                        and STANDARD for anything else on instances.";
             (EntryType::Ec2Linux, then)
         } else if is_for("eks-fargate-pods") {
             (EntryType::FargateLinux, "Nothing else is needed for Fargate pods.")

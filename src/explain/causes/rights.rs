@@ -8,7 +8,7 @@ use crate::model::{AccessEntry, AccessPolicy, EntryType, RoleArn, RoleState};
 /// What the nodes of Auto Mode need (EKS User Guide, "Create a Node Class for Amazon EKS").
 const AUTO_NODE_POLICY: &str = "AmazonEKSAutoNodePolicy";
 
-const RBAC: &str = "RBAC in the cluster is not seen here: kubectl auth can-i --list, as the role, shows it.";
+const RBAC: &str = "explain does not see RBAC in the cluster: kubectl auth can-i --list, run as the role, shows it.";
 
 /// What the entry gives besides the type's own rights, as far as AWS shows it.
 enum Rights<'a> {
@@ -67,7 +67,7 @@ impl View<'_> {
     fn standard(&self, entry: &AccessEntry, users: &Users) -> Answer {
         let policies = self.facts.policies.as_deref().unwrap_or_default();
         if policies.iter().any(|policy| policy.name() == AUTO_NODE_POLICY) {
-            return wrong(entry, "it has AmazonEKSAutoNodePolicy, which is for the nodes of Auto Mode", "EC2");
+            return wrong(entry, "the entry has AmazonEKSAutoNodePolicy, which is for the nodes of Auto Mode", "EC2");
         }
         let types = users.node_types();
         if types.is_empty() {
@@ -81,8 +81,8 @@ impl View<'_> {
             _ if fargate => wrong(entry, "the role's trust policy admits Fargate pods alone", "FARGATE_LINUX"),
             Ok(Rights::Nothing) if ec2 => wrong(
                 entry,
-                "the role's trust policy admits the service ec2 alone, and the entry gives nothing that anything but nodes \
-                 could use",
+                "the role's trust policy admits only the service ec2, and only nodes could use the entry: it has no \
+                 access policy, no groups and no user name of its own",
                 "EC2_LINUX (EC2_WINDOWS for Windows nodes, EC2 for those of Auto Mode)",
             ),
             Err(fault) if ec2 => Answer::unread(fault),
@@ -123,16 +123,17 @@ impl View<'_> {
             ),
             (EntryType::Standard, Ok(Rights::Names)) => Answer::outside_aws(
                 format!(
-                    "The entry has no access policy. So the role has the rights that RBAC gives to its user name and groups \
-                     ({}), and without any it is answered 403, not 401. {RBAC}",
+                    "The entry has no access policy. So the role has only the rights that RBAC gives to its user \
+                     name and groups ({}). If RBAC gives none, the cluster answers 403, not 401. {RBAC}",
                     names(entry)
                 ),
-                "If the role is answered 403, bind its groups in RBAC, or associate an access policy.",
+                "If the cluster answers 403, bind the role's groups in RBAC, or associate an access policy.",
             ),
             (EntryType::Standard, Ok(Rights::Nothing)) => Answer::yes(
                 format!(
-                    "The entry has no access policy, no groups and no user name of its own. The role is let in, and its \
-                     requests are answered 403, not 401, unless RBAC names its generated user name. {RBAC}"
+                    "The entry has no access policy, no groups and no user name of its own. The cluster lets the \
+                     role in, but answers its requests with 403, not 401, unless RBAC names the user name that EKS \
+                     generated. {RBAC}"
                 ),
                 "Decide what the role may do, and associate an access policy: aws eks associate-access-policy; or give the \
                  entry groups that RBAC knows: aws eks update-access-entry.",
@@ -159,11 +160,11 @@ impl View<'_> {
             policies.iter().map(|policy| format!("{} in {}", policy.name(), policy.access_scope.namespaces.join(", ")));
         let each = each.collect::<Vec<_>>().join("; ");
         let detail = format!(
-            "Every access policy is for some namespaces only: {each}. Requests elsewhere, and for what is in no namespace, are \
-             answered 403, not 401. {RBAC}"
+            "Every access policy is for some namespaces only: {each}. The cluster answers 403, not 401, to requests \
+             for other namespaces and for cluster-scoped resources. {RBAC}"
         );
-        let next = "If the role needs more, associate the policy again with a wider scope: aws eks associate-access-policy. It \
-                    replaces the scope.";
+        let next = "If the role needs more, associate the policy again with a wider scope: aws eks \
+                    associate-access-policy. The command replaces the scope.";
         if self.facts.has_names_of_its_own(entry) {
             return Answer::outside_aws(format!("{detail} RBAC may give more to {}.", names(entry)), next);
         }

@@ -375,7 +375,7 @@ fn an_entry_without_policies_groups_and_user_name_gives_no_rights() {
     facts.policies = Ok(Vec::new());
     assert_eq!(found(&facts), [Kind::NoRights]);
     let detail = cause(&facts, Kind::NoRights).detail;
-    assert!(detail.contains("403, not 401") && detail.contains("RBAC in the cluster is not seen"), "{detail}");
+    assert!(detail.contains("403, not 401") && detail.contains("explain does not see RBAC"), "{detail}");
 }
 
 #[test]

@@ -133,6 +133,19 @@ impl Users {
         self.unread.get(&kind).is_some_and(|why| *why != Unread::NotInTime)
     }
 
+    /// The resource of these kinds that uses this role and comes first by name.
+    #[must_use]
+    pub fn of_role(&self, role_arn: &str, kinds: &[UserKind]) -> Option<&User> {
+        let of_it = self.found.iter().filter(|user| user.role_arn == role_arn && kinds.contains(&user.kind));
+        of_it.min_by_key(|user| (user.kind, &user.name))
+    }
+
+    /// Why resources of this kind are not all known, if so.
+    #[must_use]
+    pub fn unread(&self, kind: UserKind) -> Option<&Unread> {
+        self.unread.get(&kind)
+    }
+
     /// For a person: what uses the role and may be missing, if entries of this type are for something that was not read
     /// whole.
     #[must_use]

@@ -202,6 +202,7 @@ mod tests {
             entry: Ok(None),
             policies: Ok(Vec::new()),
             near: Vec::new(),
+            users: access_entry_guard::impact::Users::default(),
             successors: Ok(Vec::new()),
         };
         let cause = |kind| {

@@ -16,6 +16,9 @@ use crate::stop::Stop;
 /// Nobody else gets a record while the function works on it: 15 minutes at most, and what the way there takes.
 const HIDDEN: Duration = Duration::from_mins(20);
 
+/// The same while records are only shown.
+const HIDDEN_TO_SHOW: Duration = Duration::from_mins(1);
+
 /// Send the records in the queue FUNCTION-failed-invocations to the function again, and delete those that succeed
 ///
 /// Fix the cause of the failures first. Sends events and sweeps to the function without an alias, under all
@@ -24,9 +27,12 @@ const HIDDEN: Duration = Duration::from_mins(20);
 /// another function is shown and stays in the queue. A record succeeds if the function answers without an error.
 ///
 /// Exit status: 0 if every record succeeded or there was none. 1 if a record is left. 2 if the queue or the function
-/// could not be reached; the records that were deleted until then are shown.
+/// could not be reached; the records that were deleted until then are shown. With --show: 1 if the queue has a record.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
+    /// Show the records and what the function answered; send and delete nothing
+    #[arg(long)]
+    show: bool,
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
@@ -59,7 +65,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
     let mut done: Vec<Done> = Vec::new();
     let mut stopped = None;
     loop {
-        let message = match queue.receive(HIDDEN).await {
+        let message = match queue.receive(if arguments.show { HIDDEN_TO_SHOW } else { HIDDEN }).await {
             Ok(Some(message)) => message,
             Ok(None) => break,
             Err(fault) => {
@@ -72,7 +78,8 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
             give_back(&queue, &message).await;
             break;
         }
-        match attend(&guard, &queue, message).await {
+        let attended = if arguments.show { Ok(seen(&guard, message)) } else { attend(&guard, &queue, message).await };
+        match attended {
             Ok(record) => {
                 if format == Format::Table {
                     print(&line(&record))?;
@@ -97,17 +104,30 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
         Format::Markdown => print(&sheet(&done).markdown())?,
         Format::Csv => print(&sheet(&done).csv()?)?,
         Format::Table | Format::Html => {
-            print(&format!(
-                "{} records in {name}: {} succeeded and were deleted, {left} left.",
-                done.len(),
-                done.len() - left
-            ))?;
+            let (all, deleted) = (done.len(), done.len() - left);
+            let became = if arguments.show {
+                "none sent"
+            } else {
+                &format!("{deleted} succeeded and were deleted, {left} left")
+            };
+            print(&format!("{all} records in {name}: {became}."))?;
         }
     }
     match stopped {
         Some(why) => Err(why),
         None => Ok(u8::from(left > 0)),
     }
+}
+
+/// Shows a record: what the function had answered, and what a redrive would do with it.
+fn seen(guard: &Guard<'_>, message: Message) -> Done {
+    let record = Record::read(&message.body, &guard.named);
+    let next = match &record.hand_in {
+        Ok(_) => "redrive sends it again".to_owned(),
+        Err(why) => format!("redrive leaves it in the queue: {why}"),
+    };
+    let result = if record.error.is_empty() { next } else { format!("{}; {next}", record.error) };
+    Done { message, record, is_deleted: false, result }
 }
 
 /// Hands one record in, if it may be, and deletes it if that ended well.

@@ -17,6 +17,8 @@ pub struct Record {
     pub about: String,
     /// Why Lambda gave it up, such as `RetriesExhausted`; empty if the record does not say.
     pub condition: String,
+    /// What the function answered at last; empty if the record does not say.
+    pub error: String,
     /// What is handed in, or why nothing is.
     pub hand_in: Result<Value, Left>,
 }
@@ -58,8 +60,10 @@ impl Record {
         let record: Value = serde_json::from_str(body).unwrap_or_default();
         let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let payload = record.get("requestPayload").unwrap_or(&Value::Null);
+        let error = text("/responsePayload/errorMessage");
+        let condition = text("/requestContext/condition");
         let left =
-            |why| Self { about: about(payload), condition: text("/requestContext/condition"), hand_in: Err(why) };
+            |why| Self { about: about(payload), condition: condition.clone(), error: error.clone(), hand_in: Err(why) };
         if !payload.is_object() || !record["requestContext"].is_object() {
             return left(Left::NoRecord);
         }

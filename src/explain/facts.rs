@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::fault::Fault;
+use crate::impact::Users;
 use crate::model::{
     AccessEntry, AccessPolicy, Cluster, ClusterAccess, ClusterRef, Home, Principal, RoleArn, RoleState,
     is_generated_username,
@@ -33,6 +34,8 @@ pub struct Facts {
     pub policies: Result<Vec<AccessPolicy>, Fault>,
     /// The entries of other principals that may have been meant for this role.
     pub near: Vec<NearMiss>,
+    /// The node groups and Fargate profiles of the cluster, if the role has an entry and nodes could use it.
+    pub users: Users,
     /// The present roles of the permission set, if IAM Identity Center made the role that is asked about and it is gone.
     pub successors: Result<Vec<RoleArn>, Fault>,
 }

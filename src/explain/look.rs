@@ -1,6 +1,8 @@
 //! Reads the [`Facts`]: cluster, entries, role, and the entries that may have been meant for it.
 
-use futures::future::{join, join_all, join3};
+use std::sync::{Mutex, PoisonError};
+
+use futures::future::{join_all, join3};
 use time::OffsetDateTime;
 
 use super::asked::RoleAsked;
@@ -8,6 +10,7 @@ use super::facts::{Facts, Listed, NearMiss, is_near, is_same_set, permission_set
 use crate::aws::eks::{Eks, Entries};
 use crate::aws::{Priority, Reads};
 use crate::fault::Fault;
+use crate::impact::{UserKind, Users};
 use crate::model::{AccessEntry, AccessPolicy, Cluster, ClusterAccess, ClusterRef, Home, RoleArn, RoleState};
 
 /// Requests under way at once.
@@ -90,7 +93,7 @@ pub(super) async fn look(
     }
     let misses = like.into_iter().filter(|arn| Some(arn) != principal.as_ref()).take(NEAR_MISSES);
     let misses = join_all(misses.map(|principal| near_miss(&eks, at, principal)));
-    let (policies, near) = join(policies(&eks, at, &entry), misses).await;
+    let (policies, near, users) = join3(policies(&eks, at, &entry), misses, users(&eks, at, &role, &entry)).await;
     Ok(Facts {
         at: at.clone(),
         cluster,
@@ -102,8 +105,25 @@ pub(super) async fn look(
         entry,
         policies,
         near,
+        users,
         successors,
     })
+}
+
+/// What nodes the cluster has, with their roles: read only if the entry could be one for nodes.
+async fn users(eks: &Eks, at: &ClusterRef, role: &RoleState, entry: &Result<Option<AccessEntry>, Fault>) -> Users {
+    let may_be_of_nodes = match (role, entry) {
+        (RoleState::Present(role), Ok(Some(_))) => {
+            let users = role.trust_policy.as_deref().and_then(super::uses::Users::of);
+            users.is_none_or(|users| !users.node_types().is_empty())
+        }
+        _ => false,
+    };
+    let users = Mutex::new(Users::default());
+    if may_be_of_nodes {
+        eks.read_users(&at.name, &[UserKind::Nodegroup, UserKind::FargateProfile], &users).await;
+    }
+    users.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The roles among the principals that may have been meant, the nearest first: of the account and the name, of the permission

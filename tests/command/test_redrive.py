@@ -86,6 +86,26 @@ def test_the_record_of_a_sweep_becomes_a_sweep(function, command, payload):
     assert queued(function) == []
 
 
+def test_show_says_what_the_function_answered_and_changes_nothing(function, command):
+    role = a_held_entry(function)
+    failed = json.loads(record(creation_event(role)))
+    failed["responsePayload"] = {"errorType": "RepairIncomplete", "errorMessage": "1 entry could not be repaired"}
+    bodies = [json.dumps(failed), record({"command": "forget"}, ":approve")]
+    function.do("queue", name=QUEUE, bodies=bodies)
+
+    said = command("redrive", "--show", "--output", "table")
+
+    assert said.status == 1, said
+    first, second, last = said.out.splitlines()
+    assert "CreateRole admin" in first
+    assert first.endswith("(RetriesExhausted)  1 entry could not be repaired; redrive sends it again")
+    assert "redrive leaves it in the queue: it is for the command forget" in second
+    assert last == f"2 records in {QUEUE}: none sent."
+    assert function.do("invoked") == []
+    assert sorted(message["body"] for message in queued(function)) == sorted(bodies)
+    assert all(message["hiddenSeconds"] == 0 for message in queued(function))
+
+
 def test_what_a_person_has_to_decide_is_shown_and_left_for_everybody_to_see(function, command):
     role = a_held_entry(function)
     entry = {"principalArn": role["Arn"], "clusterName": CLUSTER, "region": REGION}

@@ -7,7 +7,7 @@ use access_entry_guard::explain::{Explanation, Kind, NotThere, RoleAsked, Verdic
 use access_entry_guard::model::{ClusterRef, Home, Region};
 use access_entry_guard::outcome::Outcome;
 
-use crate::cloud::{EntrySpec, trust};
+use crate::cloud::{EntrySpec, UserKind, trust};
 use crate::stage::{CLUSTER, REGION, Stage, viewer};
 
 const PEOPLE: &str = "arn:aws:iam::111122223333:root";
@@ -48,6 +48,20 @@ async fn of_a_role_that_is_let_in_nothing_stands_in_the_way() {
         assert_eq!((cause(&explanation), explanation.is_unsure()), (None, false), "{name}: {:#?}", explanation.causes);
     }
     assert!(stage.admits("node") && stage.admits("people"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_group_of_the_cluster_says_that_a_standard_entry_is_of_the_wrong_type() {
+    let stage = Stage::set();
+    let role = stage.cloud.create_role("/", "node", &trust::ec2_and_aws(PEOPLE));
+    stage.cloud.add_entry(REGION, CLUSTER, &role.arn, viewer());
+    let verdict_now = async || verdict(&ask(&stage, "node").await.unwrap(), Kind::WrongType);
+    assert_eq!(verdict_now().await, "unknown");
+    let cluster = stage.cloud.cluster(REGION, CLUSTER);
+    cluster.user(UserKind::Nodegroup, "blue", &role.arn, "ACTIVE", Duration::from_hours(1));
+    assert_eq!(verdict_now().await, "yes");
+    stage.cloud.deny("ListNodegroups");
+    assert_eq!(verdict_now().await, "unknown");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 
 use super::super::uses::Users;
 use super::{Answer, Standing, View, made};
+use crate::impact::{Unread, UserKind};
 use crate::model::{AccessEntry, AccessPolicy, EntryType, RoleArn, RoleState};
 
 /// What the nodes of Auto Mode need (EKS User Guide, "Create a Node Class for Amazon EKS").
@@ -53,6 +54,9 @@ impl View<'_> {
             }
             RoleState::Unreadable(fault) => return Answer::unread(fault),
         };
+        if let Some(answer) = self.used_by_nodes(entry) {
+            return answer;
+        }
         match (role.trust_policy.as_deref().and_then(Users::of), &entry.kind) {
             (None, _) => Answer::outside_aws(
                 format!("The type is {kind}. The role's trust policy does not say plainly who may use the role."),
@@ -61,6 +65,33 @@ impl View<'_> {
             (Some(users), EntryType::Standard) => self.standard(entry, &users),
             (Some(users), node) => node_type(entry, node, &users),
         }
+    }
+
+    /// A managed node group or a Fargate profile of the cluster uses the role, which says what type its entry needs (EKS User
+    /// Guide, "Create access entries").
+    fn used_by_nodes(&self, entry: &AccessEntry) -> Option<Answer> {
+        let principal = self.facts.principal.as_ref()?.as_str();
+        let user = self.facts.users.of_role(principal, &[UserKind::Nodegroup, UserKind::FargateProfile])?;
+        let (who, needed) = match user.kind {
+            UserKind::Nodegroup => ("the managed node group", "EC2_LINUX (EC2_WINDOWS for Windows nodes)"),
+            UserKind::FargateProfile | UserKind::Capability => ("the Fargate profile", "FARGATE_LINUX"),
+        };
+        let (kind, name) = (entry.kind.as_str(), &user.name);
+        Some(if UserKind::entering_by(&entry.kind) == Some(user.kind) {
+            Answer::no(format!("The type is {kind}, as {who} {name}, which uses the role, needs it."))
+        } else {
+            wrong(entry, &format!("{who} {name} uses the role"), needed)
+        })
+    }
+
+    /// Why not all node groups and Fargate profiles were seen, if so, for the end of a sentence.
+    fn nodes_not_seen(&self) -> String {
+        let unread = |kind| match self.facts.users.unread(kind) {
+            Some(Unread::Fault(fault)) => Some(fault.to_string()),
+            _ => None,
+        };
+        let why = unread(UserKind::Nodegroup).or_else(|| unread(UserKind::FargateProfile));
+        why.map(|why| format!(" Node groups and Fargate profiles could not all be read ({why}).")).unwrap_or_default()
     }
 
     /// Whether a `STANDARD` entry should be one for nodes.
@@ -88,9 +119,10 @@ impl View<'_> {
             Err(fault) if ec2 => Answer::unread(fault),
             _ => Answer::outside_aws(
                 format!(
-                    "The type is STANDARD, and nodes could use the role: its trust policy admits {}. AWS does not show \
-                     whether they do.",
-                    users.in_words()
+                    "The type is STANDARD, and nodes could use the role: its trust policy admits {}. No managed node group \
+                     or Fargate profile that was seen uses it; AWS does not show whether other nodes do.{}",
+                    users.in_words(),
+                    self.nodes_not_seen()
                 ),
                 format!(
                     "If nodes use the role, delete the entry and create it again with the type {}. A type cannot be changed.",

@@ -6,6 +6,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::*;
 use crate::explain::facts::NearMiss;
+use crate::impact::{Unread, User, UserKind, Users};
 use crate::model::{
     AccessPolicy, AccessScope, AuthenticationMode, Cluster, ClusterAccess, ClusterRef, EntryType, Region, Role,
     RoleArn, RoleId,
@@ -95,6 +96,7 @@ fn healthy() -> Facts {
         entry: Ok(Some(entry(DEPLOYER))),
         policies: Ok(vec![policy("AmazonEKSClusterAdminPolicy", &[])]),
         near: Vec::new(),
+        users: Users::default(),
         successors: Ok(Vec::new()),
     }
 }
@@ -274,6 +276,40 @@ fn a_standard_entry_that_gives_nothing_is_of_the_wrong_type_for_a_role_of_instan
     assert!(cause.detail.contains("STANDARD") && cause.next.unwrap().contains("EC2_LINUX"));
     let fargate = on_instances(EntryType::Standard, FARGATE);
     assert!(super::causes(&fargate, &home())[5].next.as_ref().unwrap().contains("FARGATE_LINUX"));
+}
+
+/// A node group or a Fargate profile of the cluster says plainly what type the entry of its role needs.
+#[test]
+fn what_uses_the_role_in_the_cluster_says_which_type_its_entry_needs() {
+    let used_by = |kind, user_kind, role_arn: &str| {
+        let mut facts = on_instances(kind, EC2_AND_PEOPLE);
+        facts.users.add(User {
+            kind: user_kind,
+            name: "blue".to_owned(),
+            role_arn: role_arn.to_owned(),
+            status: None,
+            health_issues: Vec::new(),
+            created_at: None,
+        });
+        facts
+    };
+    for (kind, user, needed) in [
+        (EntryType::Standard, UserKind::Nodegroup, Some("EC2_LINUX")),
+        (EntryType::Ec2, UserKind::Nodegroup, Some("EC2_LINUX")),
+        (EntryType::Ec2Windows, UserKind::Nodegroup, None),
+        (EntryType::Ec2Linux, UserKind::FargateProfile, Some("FARGATE_LINUX")),
+    ] {
+        let cause = cause(&used_by(kind, user, DEPLOYER), Kind::WrongType);
+        assert!(cause.detail.contains("blue"), "{cause:?}");
+        assert_eq!(needed.is_some(), cause.verdict == Verdict::Yes, "{cause:?}");
+        assert!(needed.is_none_or(|needed| cause.next.as_ref().unwrap().contains(needed)), "{cause:?}");
+    }
+    let of_another = used_by(EntryType::Standard, UserKind::Nodegroup, "arn:aws:iam::111122223333:role/node");
+    let cause = cause(&of_another, Kind::WrongType);
+    assert_eq!(cause.verdict, Verdict::Unknown(Gap::OutsideAws), "{cause:?}");
+    let mut denied_to_list = on_instances(EntryType::Standard, EC2_AND_PEOPLE);
+    denied_to_list.users.give_up(UserKind::Nodegroup, Unread::Fault(denied("ListNodegroups")));
+    assert!(super::causes(&denied_to_list, &home())[5].detail.contains("ListNodegroups"));
 }
 
 #[test]

@@ -268,6 +268,24 @@ def test_an_inventory_adds_when_an_entry_was_last_verified(show, written):
     assert not page.get_by_role("heading", name="Not seen").count()
 
 
+def test_the_deployed_functions_inventory_is_a_page_of_what_the_ledger_saw(show, aws, command):
+    aws.do("world", regions=2, clusters=2, matches=2)
+    aws.start_function()
+    said = command("sweep")
+    assert said.status == 0, said
+    said = command("inventory", "--output", "html")
+    assert said.status == 0, said
+
+    page = show(said.out)
+
+    assert "according to the ledger" in page.get_by_role("banner").inner_text() + page.inner_text("main")
+    recorded = json.loads(command("inventory").out)["inventory"]
+    verified = [entry["verifiedAt"][:16].replace("T", " ") for entry in recorded]
+    assert verified and sorted(column(page, "Last verified (UTC)")) == sorted(verified)
+    assert set(column(page, "State")) == {"good"}
+    assert page.seen.problems == [] and page.seen.requests == [page.seen.address]
+
+
 def test_policies_that_could_not_be_read_are_not_shown_as_none(account, show):
     account.aws.do("deny", operation="ListAssociatedAccessPolicies")
     try:

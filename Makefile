@@ -204,7 +204,7 @@ DEPTHS ?= 2x2
 explore: ## Every history of a repair in a small world, further than `make check`: [DEPTHS=2x2]
 	EXPLORE='$(DEPTHS)' cargo test $(DEV) --config 'profile.dev.package.access-entry-guard.opt-level=2' --lib -- --nocapture repair::explore
 
-bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits shared']
+bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits shared hanging']
 	cargo build --release --locked --manifest-path tests/local_aws/Cargo.toml --target-dir $(LOCAL_AWS_TARGET)
 	@$(VENV)/bin/python tests/bench/bench.py $(RELEASE_BOOTSTRAP) $(LOCAL_AWS_TARGET)/release $(TARGET)/bench $(SECTION)
 

@@ -30,6 +30,7 @@ SECTIONS = {
     "sweep": sections.sweep,
     "limits": sections.limits,
     "shared": sections.shared,
+    "hanging": sections.hanging,
 }
 
 

@@ -5,6 +5,7 @@
 //! | `world` | `regions`, `clusters`, `entries`, `matches`, `delayMs` | makes a new world ([`crate::setting`]) |
 //! | `limit` | `perSecond`, `burst` | from now on EKS throttles, Region by Region |
 //! | `refuse` | `share`, `seed` | from now on EKS throttles this share of all requests by chance |
+//! | `hang` | `region` | from now on EKS in this Region never answers |
 //! | `cluster` | `region`, `name`, `tags` | adds a cluster with an API server that listens ([`crate::kubernetes`]) |
 //! | `uses-role` | `region`, `cluster`, `kind`, `name`, `role`, `status`, `issues`, `ageSeconds` | adds a `nodegroup`, `fargateProfile` or `capability` that uses the role of this ARN |
 //! | `habits` | names and values | changes what AWS leaves open ([`interference::change_habits`]) |
@@ -94,6 +95,10 @@ async fn obey(site: &Arc<Site>, command: &Value, delay: &mut Duration) -> Value 
         "refuse" => {
             let (share, seed) = (command["share"].as_f64(), command["seed"].as_u64());
             cloud.refuse_eks(share.unwrap_or_default(), seed.unwrap_or_default());
+            json!({})
+        }
+        "hang" => {
+            cloud.silent_region(text("region"));
             json!({})
         }
         "cluster" => {

@@ -329,3 +329,6 @@ impl Archived {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,6 +88,30 @@ fn an_approval_passes_holds_and_patterns_but_not_what_could_not_be_created_again
 }
 
 #[test]
+fn a_preview_says_what_a_review_would_say() {
+    let home = Home { partition: "aws".to_owned(), account: "111122223333".to_owned() };
+    for (held, expected) in [("none", "permit"), ("all", "holdAll")] {
+        let case = Case { config: config(&[("HOLD", held)]), ..Case::permitted() };
+        let Case { config, principal, snapshot, cluster, role, asked } = &case;
+        let preview = preview(Request { config, home: &home, principal, snapshot, cluster, role, asked });
+        assert_eq!(preview.is_ok(), label(&case.review()) == "permit");
+        assert_eq!(label(&case.review()), expected);
+    }
+}
+
+#[test]
+fn of_several_policies_cluster_administration_is_named_first_and_the_harmless_one_not_at_all() {
+    let all = ["AmazonEKSEditPolicy", "AmazonEKSAdminPolicy", "AmazonEKSViewPolicy", "AmazonEKSClusterAdminPolicy"];
+    let snapshot = snapshot("STANDARD", None, &[], &all);
+    let Err(Refusal::Hold(hold)) = decide(&config(&[]), &snapshot, &Asked::automatically()) else { panic!("held") };
+    let told = hold.explain();
+    let at = |name: &str| told.find(name).unwrap_or_else(|| panic!("{name} in {told}"));
+    assert!(at("AmazonEKSClusterAdminPolicy") < at("AmazonEKSAdminPolicy"), "{told}");
+    assert!(at("AmazonEKSAdminPolicy") < at("AmazonEKSEditPolicy"), "{told}");
+    assert!(!told.contains("AmazonEKSViewPolicy"), "{told}");
+}
+
+#[test]
 fn a_permit_is_for_the_role_that_exists() {
     let permit = decide(&config(&[]), &snapshot("EC2_LINUX", None, &[], &[]), &Asked::automatically()).unwrap();
     assert_eq!(permit.role_id().0, "AROANEW0000000000001");

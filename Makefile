@@ -136,7 +136,7 @@ build: $(BUILD_TOOLS_READY) ## Build the function for Lambda, with Cargo Lambda:
 zip: $(VENV_READY) build ## The deployment package and its checksum, in target/package/: [ARCHITECTURE=x86_64|arm64]
 	@$(VENV)/bin/python tests/tools/package.py $(RELEASE_BOOTSTRAP) $(PACKAGE)
 
-package: bucket-is-given $(VENV_READY) build ## Zip, and a template without transform, in a bucket: BUCKET=name [PREFIX=path] [ARCHITECTURE=…]
+package: bucket-is-given $(VENV_READY) build ## Zip and template in a bucket: BUCKET=name [PREFIX=path] [ARCHITECTURE=…]
 	@$(VENV)/bin/python tests/tools/package.py $(RELEASE_BOOTSTRAP) $(PACKAGE) --bucket '$(BUCKET)' --prefix '$(PREFIX)'
 
 bucket-is-given:

@@ -134,3 +134,71 @@ fn a_removal_archives_the_entry_for_90_days_or_what_was_archived_before_if_that_
     assert_eq!(of(&["viewers"], &before), snapshot(&["admins", "viewers"]));
     assert_eq!(of(&["viewers", "ops"], &before), snapshot(&["viewers", "ops"]));
 }
+
+fn over(archived: Archived) -> Repair {
+    Repair { before: Before::Archived(Box::new(archived)), ..repair() }
+}
+
+fn beside_a_standing_entry() -> Archived {
+    Archived { standing: Some(Box::new(recorded("2", "AROASTANDING"))), ..archived("replacedByOther") }
+}
+
+#[test]
+fn an_unfinished_repair_says_which_role_id_its_own_target_was_seen_good_with_and_no_other_entry() {
+    let id = |repair: Repair, entry: &str, born: OffsetDateTime| {
+        let row = row(State::Repairing(Box::new(repair)));
+        row.recorded_role_id(&format!("{ENTRY}{entry}"), born).map(|id| id.0.clone())
+    };
+    assert_eq!(id(repair(), "1", at(0)).as_deref(), Some("AROAOLD"));
+    assert_eq!((id(repair(), "2", at(0)), id(repair(), "1", at(1))), (None, None));
+    let ours = Repair { target: Target::OfOurs(format!("{ENTRY}1")), ..repair() };
+    assert_eq!(id(ours, "1", at(0)), None);
+    assert_eq!(id(over(beside_a_standing_entry()), "2", at(0)).as_deref(), Some("AROASTANDING"));
+    assert_eq!(id(over(beside_a_standing_entry()), "1", at(0)), None);
+    assert_eq!(id(over(archived("replacedByOther")), "1", at(0)), None);
+}
+
+#[test]
+fn only_a_repair_that_marked_a_deletion_of_its_own_may_have_taken_the_owners_entry_away() {
+    let sent = Phase::DeletionSent { at: at(0) };
+    assert!(!repair().may_have_deleted());
+    assert!(Repair { phase: sent.clone(), ..repair() }.may_have_deleted());
+    assert!(!Repair { phase: sent, before: Before::Restore(None), ..repair() }.may_have_deleted());
+}
+
+#[test]
+fn a_lease_keeps_others_away_until_its_last_second_and_never_its_owner() {
+    let leased = Repair { lease: Some(Lease { owner: "A".to_owned(), until: at(10).unix_timestamp() }), ..repair() };
+    let is_others = |who, now| leased.is_leased_to_other(who, at(now));
+    assert_eq!([is_others("B", 9), is_others("B", 10), is_others("B", 11)], [true, true, false]);
+    assert!(!is_others("A", 9) && !repair().is_leased_to_other("B", at(9)));
+}
+
+#[test]
+fn after_a_repair_what_was_archived_and_has_more_stays_archived_with_the_entry_that_stands() {
+    let entry = format!("{ENTRY}2");
+    let after = |repair: Repair, groups: &[&str], now| repair.recorded(&entry, snapshot(groups), at(now));
+    let State::Recorded(plain) = after(repair(), &["viewers"], 1) else { panic!("recorded") };
+    assert_eq!(plain.good, Some(SeenGood { role_id: RoleId("AROANEW".to_owned()), verified_at: Some(at(1)) }));
+    let State::Archived(kept) = after(over(archived("replacedByOther")), &["viewers"], 1) else { panic!("archived") };
+    assert_eq!(kept.standing, Some(plain));
+    assert_eq!(Archived { standing: None, ..*kept }, archived("replacedByOther"));
+    let has_all = after(over(archived("replacedByOther")), &["admins", "viewers"], 1);
+    let is_over = after(over(archived("replacedByOther")), &["viewers"], 100);
+    assert!(matches!((has_all, is_over), (State::Recorded(_), State::Recorded(_))));
+}
+
+#[test]
+fn an_archive_of_a_repair_keeps_for_90_days_which_role_id_was_good_before() {
+    let archive = over(archived("replacedByOther")).archive("roleGone", at(5));
+    assert_eq!(archive.expires_at, Some((at(5) + Duration::days(90)).unix_timestamp()));
+    assert_eq!(archive.good, Some(good("AROAARCHIVED")));
+    assert_eq!(repair().archive("roleGone", at(5)).good, Some(good("AROAOLD")));
+}
+
+#[test]
+fn what_was_archived_before_is_put_back_unless_its_time_is_over() {
+    let repair = over(archived("replacedByOther"));
+    assert_eq!(repair.put_back(at(99)), Some(State::Archived(Box::new(archived("replacedByOther")))));
+    assert_eq!(repair.put_back(at(100)), None);
+}

@@ -6,7 +6,7 @@ from emulator import Emulator
 from stack import TEMPLATE, Stack
 
 # In tests/tools, which `stack` has put into the path.
-from package import with_code_at, without_transform
+from package import decoded, with_code_in
 
 
 @pytest.fixture(scope="module")
@@ -23,5 +23,5 @@ def stack(emulator):
 
 @pytest.fixture(scope="module")
 def plain() -> dict:
-    """The template as CloudFormation sees it after the SAM transform."""
-    return without_transform(with_code_at(TEMPLATE.read_text(), "s3://bucket/bootstrap.zip"))
+    """The template as CloudFormation gets it."""
+    return decoded(with_code_in(TEMPLATE.read_text(), "bucket", "bootstrap.zip"))

@@ -8,7 +8,7 @@ import functools
 import re
 
 from emulator import ACCOUNT
-from package import with_code_at, without_transform
+from package import decoded, with_code_in
 from stack import TEMPLATE
 
 SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
@@ -29,8 +29,8 @@ EVERYTHING = {
 
 @functools.cache
 def plain() -> dict:
-    """The template after the SAM transform."""
-    return without_transform(with_code_at(TEMPLATE.read_text(), "s3://bucket/bootstrap.zip"))
+    """The template as CloudFormation gets it."""
+    return decoded(with_code_in(TEMPLATE.read_text(), "bucket", "bootstrap.zip"))
 
 
 class Rendered:

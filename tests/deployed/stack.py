@@ -1,7 +1,7 @@
 """The stack: this project's template.yaml and bootstrap, deployed by CloudFormation, and what a user does with it.
 
-The template is deployed as it is, the SAM transform included, unless a packaged one is given. Two things differ from AWS:
-`CodeUri` names the uploaded zip, as `sam package` would do it, and the saved Logs Insights queries are left out, which
+The template is deployed as it is, unless a packaged one is given. Two things differ from AWS:
+`Code` names the uploaded zip, as `sam package` would do it, and the saved Logs Insights queries are left out, which
 the emulator does not know.
 """
 
@@ -17,7 +17,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 TEMPLATE = PROJECT / "template.yaml"
 
 sys.path.append(str(PROJECT / "tests" / "tools"))
-from package import with_code_at, zip_of  # noqa: E402
+from package import with_code_in, zip_of  # noqa: E402
 
 NAMESPACE = "AccessEntryGuard"
 BUCKET = "deployment"
@@ -33,7 +33,7 @@ class FunctionError(Exception):
 
 
 class Stack:
-    """A deployed stack, with the outputs of the template by name. `packaged` is the URL of a template without transform."""
+    """A deployed stack, with the outputs of the template by name. `packaged` is the URL of a packaged template."""
 
     def __init__(
         self, emulator: Emulator, region: str = HOME_REGION, name: str = "access-entry-guard", packaged: str = ""
@@ -57,7 +57,7 @@ class Stack:
                 {"ParameterKey": key, "ParameterValue": value}
                 for key, value in (self.local_parameters() | parameters).items()
             ],
-            Capabilities=["CAPABILITY_NAMED_IAM"] + ([] if self.packaged else ["CAPABILITY_AUTO_EXPAND"]),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
         )
         self._id = changed["StackId"]
         self.outputs = self._wait_for("UPDATE_COMPLETE" if exists else "CREATE_COMPLETE")
@@ -133,7 +133,7 @@ class Stack:
         s3.create_bucket(Bucket=BUCKET)
         # Quickly rather than tightly: a development build is large, and goes no further than this machine.
         s3.put_object(Bucket=BUCKET, Key="bootstrap.zip", Body=zip_of(bootstrap_path(), compresslevel=1))
-        template = with_code_at(TEMPLATE.read_text(), f"s3://{BUCKET}/bootstrap.zip")
+        template = with_code_in(TEMPLATE.read_text(), BUCKET, "bootstrap.zip")
         s3.put_object(Bucket=BUCKET, Key="template.yaml", Body=template)
         return f"{self.emulator.url}/{BUCKET}/template.yaml"
 

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from documents import COMMAND, TEXTS, block_with, blocks, chapter, need_command
 from emulator import ACCOUNT
-from package import with_code_at
+from package import with_code_in
 from stack import BUCKET, PROJECT, TEMPLATE
 from world import ADMIN_POLICY, NODES, PEOPLE, VIEW_POLICY, Cluster, create_role, creation_event, delete_role, recreate_role
 
@@ -222,7 +222,7 @@ def test_a_later_version_by_cloudformation_keeps_every_parameter(emulator, stack
     write_down = block_with("UsePreviousValue: `true`")
     later = block_with("--parameters file://parameters.json")
     template = TEMPLATE.read_text().replace("Execution role of Access Entry Guard", "Another version")
-    emulator.client("s3").put_object(Bucket=BUCKET, Key="later.yaml", Body=with_code_at(template, f"s3://{BUCKET}/bootstrap.zip"))
+    emulator.client("s3").put_object(Bucket=BUCKET, Key="later.yaml", Body=with_code_in(template, BUCKET, "bootstrap.zip"))
 
     run(f"{write_down}\nURL={emulator.url}/{BUCKET}/later.yaml\n{later}")
     emulator.client("cloudformation").get_waiter("stack_update_complete").wait(StackName="access-entry-guard")
@@ -272,8 +272,12 @@ def test_a_record_of_a_failed_invocation_is_handed_in_whatever_its_cause(emulato
     role = world.stale_node()
     queue = stack.outputs["FailedInvocationsQueueUrl"]
     emulator.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(failed(creation_event(role), **members)))
+    look, redrive = [block for block in blocks("sh", chapter("failed-invocations")) if "guard redrive" in block]
 
-    run(block_of("failed-invocations"))
+    # Status 1: there is a record.
+    assert "redrive sends it again" in run(look, status=1)
+    assert waiting(emulator, queue) == 1 and not world.is_fresh()
+    run(redrive)
 
     condition = members.get("context", {}).get("condition", "RetriesExhausted")
     assert f"| `{condition}` |" in chapter("failed-invocations")

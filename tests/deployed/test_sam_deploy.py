@@ -22,7 +22,7 @@ def deploy(emulator, tmp_path):
     code = built / "GuardFunction" / "bootstrap"
     # Without its symbols: the upload of a development build takes minutes otherwise.
     subprocess.run(["strip", "-o", code, bootstrap_path()], check=True)
-    (built / "template.yaml").write_text(TEMPLATE.read_text().replace("CodeUri: .", "CodeUri: GuardFunction"))
+    (built / "template.yaml").write_text(TEMPLATE.read_text().replace("Code: .\n", "Code: GuardFunction\n"))
     env = {
         "PATH": os.pathsep.join([TOOLS, os.defpath]),
         "HOME": str(tmp_path),

@@ -1,8 +1,7 @@
 """The deployment package: the function's zip, and a template that CloudFormation takes as it is.
 
-`template.yaml` names local code and asks for the SAM transform, which service-managed StackSets refuse. Here both are
-replaced: the code is in a bucket, under a name made of its content, and the transform is carried out beforehand. The
-tests deploy what this makes; `make package` uploads it. It does not deploy anything.
+`template.yaml` names local code. Here the code is in a bucket, under a name made of its content. The tests deploy what this
+makes; `make package` uploads it. It does not deploy anything.
 """
 
 import argparse
@@ -19,20 +18,15 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from cfnlint.decode import decode_str
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
 
 PROJECT = Path(__file__).resolve().parents[2]
 TEMPLATE = PROJECT / "template.yaml"
 NAME = "access-entry-guard"
 
-LOCAL_CODE = "CodeUri: .\n"
+LOCAL_CODE = "Code: .\n"
 
 # Lambda fetches code only from a bucket of its own Region, and the stack stands in one of these, by partition.
 HOME_REGIONS = ["us-east-1", "cn-north-1", "us-gov-west-1"]
-
-# The transform asks for a Region and a partition; this template gives it no occasion to write them down.
-ANY_REGION = "us-east-1"
 
 # e_machine of an ELF header, and what Lambda calls it.
 ARCHITECTURES = {0x3E: "x86_64", 0xB7: "arm64"}
@@ -78,7 +72,7 @@ def publish(code: bytes, architecture: str, directory: Path, bucket: str, prefix
     s3 = boto3.client("s3", region_name=region)
     start = "/".join([*filter(None, prefix.split("/")), NAME])
     code_key = f"{start}-{sha256(code)}.zip"
-    plain = packaged_template(TEMPLATE.read_text(), f"s3://{bucket}/{code_key}", architecture)
+    plain = packaged_template(TEMPLATE.read_text(), bucket, code_key, architecture)
     template = yaml.safe_dump(plain, sort_keys=False, width=110, allow_unicode=True)
     template_key = f"{start}-{sha256(template.encode())}.template.yaml"
 
@@ -115,31 +109,26 @@ def architecture_of(bootstrap: Path) -> str:
     return ARCHITECTURES[machine]
 
 
-def packaged_template(template: str, code_uri: str, architecture: str) -> dict:
-    """Plain CloudFormation of the template's text, for this code and no other."""
-    plain = without_transform(with_code_at(template, code_uri))
-    plain["Parameters"]["Architecture"] |= {"Default": architecture, "AllowedValues": [architecture]}
-    return plain
+def packaged_template(template: str, bucket: str, key: str, architecture: str) -> dict:
+    """The template for this code and no other."""
+    packaged = decoded(with_code_in(template, bucket, key))
+    # How SAM builds the code is nothing to those who deploy it built.
+    del packaged["Resources"]["GuardFunction"]["Metadata"]
+    packaged["Parameters"]["Architecture"] |= {"Default": architecture, "AllowedValues": [architecture]}
+    return packaged
 
 
-def with_code_at(template: str, code_uri: str) -> str:
-    """The template's text with the code's address in a bucket in place of the local path."""
+def with_code_in(template: str, bucket: str, key: str) -> str:
+    """The template's text with the code's place in a bucket instead of the local path."""
     assert template.count(LOCAL_CODE) == 1, "template.yaml names its local code once"
-    return template.replace(LOCAL_CODE, f"CodeUri: {code_uri}\n")
+    return template.replace(LOCAL_CODE, f"Code: {{S3Bucket: {bucket}, S3Key: {key}}}\n")
 
 
-def without_transform(template: str) -> dict:
-    """Plain CloudFormation of a SAM template whose code is in a bucket."""
-    decoded, errors = decode_str(template)
+def decoded(template: str) -> dict:
+    """The template's text as plain data, with the long names of the intrinsic functions."""
+    data, errors = decode_str(template)
     assert not errors, errors
-    translator = Translator(None, Parser(), boto_session=boto3.Session(region_name=ANY_REGION))
-    plain = json.loads(json.dumps(translator.translate(json.loads(json.dumps(decoded)), parameter_values={})))
-    plain.pop("Transform", None)
-    # How SAM builds the code is nothing to those who deploy it built; the transform copies it to all that it makes of it.
-    for resource in plain["Resources"].values():
-        if "BuildMethod" in resource.get("Metadata", {}):
-            del resource["Metadata"]
-    return plain
+    return json.loads(json.dumps(data))
 
 
 def region_of(bucket: str) -> str:

@@ -4,8 +4,8 @@
 
 Writes `….zip.cdx.json` and `….zip.sha256` beside the zip. The crates are those that `cargo tree` resolves for the
 instruction set of the executable in the zip, without development and build dependencies; versions and checksums are
-those of Cargo.lock. The same zip and lock file give the same bytes: there is no date in them, and the serial number is
-made of the zip's checksum.
+those of Cargo.lock. (cargo-cyclonedx 0.5.9 also lists crates that no feature compiles in, such as jiff and ring.) The same
+zip and lock file give the same bytes: there is no date in them, and the serial number is made of the zip's checksum.
 """
 
 import argparse

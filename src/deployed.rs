@@ -253,16 +253,15 @@ fn of_check(report: &Value, accepted: &[String]) -> Meaning {
     let entries = entries(report);
     let verdict = |entry: &Value| entry["verdict"].as_str().unwrap_or_default().to_owned();
     let bad = entries.iter().filter(|entry| matches!(verdict(entry).as_str(), "stale" | "orphaned" | "missing"));
-    let bad = bad.count();
-    if bad > 0 {
-        return Meaning::new(
-            1,
-            format!(
-                "{bad} of {} entries do not let their role in. A sweep repairs them, or says why they wait: access-entry-guard \
-                 sweep",
-                entries.len()
-            ),
-        );
+    let bad: Vec<String> = bad.map(verdict).collect();
+    if !bad.is_empty() {
+        let next = if bad.iter().all(|verdict| verdict == "missing") {
+            "They are missing. A sweep creates no entry without an unfinished repair; access-entry-guard inventory shows whether \
+             the ledger has one to restore."
+        } else {
+            "A sweep repairs stale ones, or says why they wait: access-entry-guard sweep"
+        };
+        return Meaning::new(1, format!("{} of {} entries do not let their role in. {next}", bad.len(), entries.len()));
     }
     if let Some(reason) = report["reason"].as_str() {
         return Meaning::new(2, format!("Nothing was looked at: {reason}."));

@@ -133,6 +133,9 @@ fn describe(item: &mut Value, row: &Row) {
     item["accessPolicies"] = json!(snapshot.access_policies);
     item["createdAt"] = json!(rfc3339(snapshot.created_at));
     item["accessEntryArn"] = json!(row.entry_arn());
+    if let Some(grounds) = row.recorded().and_then(|recorded| recorded.grounds.as_ref()) {
+        item["grounds"] = json!(grounds);
+    }
     // Of an archive: that of the archived entry, not of the one that stands in its place.
     let good = row.archived().map_or_else(|| row.last_good(), |archived| archived.good.as_ref());
     if let Some(good) = good {

@@ -268,6 +268,17 @@ pub struct Role {
     pub trust_policy: Option<String>,
 }
 
+impl Role {
+    /// The trust policy as one line, however its author broke it; for a person.
+    #[must_use]
+    pub fn trust_in_one_line(&self) -> String {
+        match &self.trust_policy {
+            Some(policy) => policy.split_whitespace().collect::<Vec<_>>().join(" "),
+            None => "the trust policy could not be read".to_owned(),
+        }
+    }
+}
+
 /// What is known of a role at the moment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RoleState {

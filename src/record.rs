@@ -127,11 +127,15 @@ pub(crate) fn row_of_fresh(
         }
         RowRead::Unavailable(fault) => return Err(Delay::LedgerUnavailable(fault.clone()).explain()),
     }
+    let before = sighting.row.row().and_then(Row::recorded);
+    let before = before.filter(|before| before.is_of(&examined.entry.arn, cluster.created_at));
+    let grounds = before.and_then(|before| before.grounds.clone());
     let state = State::Recorded(Box::new(Recorded {
         entry_arn: examined.entry.arn.clone(),
         cluster_created_at: cluster.created_at,
         snapshot: examined.snapshot(),
         good: Some(SeenGood { role_id: role.id.clone(), verified_at: Some(now) }),
+        grounds,
     }));
     Ok(Some(Row::new(&role.arn, &cluster.at, sighting.row.version(), state)))
 }

@@ -11,6 +11,7 @@ use crate::impact::{self, Impact};
 use crate::model::Datum;
 use crate::model::{AccessPolicy, ClusterRef, Region};
 use crate::outcome::{Hold, Outcome};
+use crate::row::Row;
 use crate::row::form::rfc3339;
 use crate::verdict::Verdict;
 
@@ -414,6 +415,10 @@ fn detail(case: &Case, created_by: Option<&str>) -> Option<String> {
         (Outcome::Reported, _) => Some(
             "The role no longer exists. If nobody will create it again, delete the entry; ON_ROLE_DELETED=remove \
              does that."
+                .to_owned(),
+        ),
+        (Outcome::None, Verdict::Missing) if case.sighting.row.row().and_then(Row::archived).is_some() => Some(
+            "There is no such entry in this cluster. The ledger has an archived one: the command restore creates it again."
                 .to_owned(),
         ),
         (Outcome::None, Verdict::Missing) => {

@@ -145,6 +145,8 @@ pub struct Recorded {
     pub snapshot: Snapshot,
     /// With which role ID it was last seen good, and when.
     pub good: Option<SeenGood>,
+    /// Why this function created it, if it did: who approved that, as far as they said it.
+    pub grounds: Option<String>,
 }
 
 /// With which role ID an entry was seen good, and when.
@@ -284,8 +286,12 @@ impl Row {
 impl Recorded {
     /// The role ID that this very entry was seen good with.
     fn role_id_of(&self, entry_arn: &str, cluster_created_at: OffsetDateTime) -> Option<&RoleId> {
-        let is_it = self.entry_arn == entry_arn && self.cluster_created_at == cluster_created_at;
-        self.good.as_ref().filter(|_| is_it).map(|good| &good.role_id)
+        self.good.as_ref().filter(|_| self.is_of(entry_arn, cluster_created_at)).map(|good| &good.role_id)
+    }
+
+    /// Whether it is about this very entry.
+    pub(crate) fn is_of(&self, entry_arn: &str, cluster_created_at: OffsetDateTime) -> bool {
+        self.entry_arn == entry_arn && self.cluster_created_at == cluster_created_at
     }
 }
 

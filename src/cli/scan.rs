@@ -324,8 +324,7 @@ fn describe_role(text: &mut String, role: &Role) {
         rfc3339(role.created_at),
         age.whole_days()
     );
-    let policy = role.trust_policy.as_deref().unwrap_or("the trust policy could not be read");
-    let _ = writeln!(text, "  Who may assume it: {}", shown(policy));
+    let _ = writeln!(text, "  Who may assume it: {}", shown(&role.trust_in_one_line()));
 }
 
 /// How far the scan has come, on a terminal: entries done of those found, and an estimate of the time left.

@@ -1,7 +1,7 @@
 //! Restoring: an archived entry, or one whose repair is not finished, is created because a person asked for it, for the
 //! role ID that they named.
 
-use super::reconciler::{Reconciler, held, state_of};
+use super::reconciler::{Reconciler, Wait, held, state_of};
 use crate::case::Case;
 use crate::model::{RoleArn, RoleId, RoleState};
 use crate::outcome::{Delay, Doubt, Outcome};
@@ -63,6 +63,10 @@ impl Reconciler<'_> {
             Ok(permit) => permit,
             Err(refusal) => return Some(held(refusal)),
         };
+        // Younger, EKS may still bind the entry to the role before. What changes meanwhile is seen by the first look after it.
+        if let Wait::TooLong(reason) = self.wait_for(role.created_at + run.config().settle, role.created_at).await {
+            return Some(Outcome::deferred(reason));
+        }
         repair.permitted = Permitted { role_id: permit.role_id().clone(), grounds: permit.grounds().to_owned() };
         if repair.phase == Phase::Opened && case.sighting.entry.is_none() {
             // There is nothing to rehearse against, and nothing to delete.

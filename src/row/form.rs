@@ -183,6 +183,7 @@ impl Body {
             cluster_created_at: self.cluster_created_at,
             snapshot: self.snapshot,
             good,
+            grounds: self.grounds,
         }
     }
 
@@ -286,7 +287,11 @@ impl Body {
     }
 
     fn of_recorded(it: &Recorded) -> Self {
-        Self::new(StoredState::Recorded, it.cluster_created_at, &it.entry_arn, &it.snapshot).seen_good(it.good.as_ref())
+        Self {
+            grounds: it.grounds.clone(),
+            ..Self::new(StoredState::Recorded, it.cluster_created_at, &it.entry_arn, &it.snapshot)
+        }
+        .seen_good(it.good.as_ref())
     }
 
     fn of_archived(it: &Archived) -> Self {

@@ -177,6 +177,7 @@ impl Repair {
             cluster_created_at: self.cluster_created_at,
             snapshot,
             good: Some(SeenGood { role_id: self.permitted.role_id.clone(), verified_at: Some(now) }),
+            grounds: Some(self.permitted.grounds.clone()),
         });
         match &self.before {
             Before::Archived(archived)
@@ -231,6 +232,7 @@ impl Repair {
                 cluster_created_at: self.cluster_created_at,
                 snapshot: self.wanted.clone(),
                 good: Some(good.clone()),
+                grounds: None,
             }))),
             Before::Archived(archived) | Before::Restore(Some(archived)) => {
                 (!archived.is_expired(now)).then(|| State::Archived(archived.clone()))

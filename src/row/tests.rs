@@ -26,6 +26,7 @@ fn recorded(entry: &str, id: &str) -> Recorded {
         cluster_created_at: at(0),
         snapshot: snapshot(&["viewers"]),
         good: Some(good(id)),
+        grounds: None,
     }
 }
 
@@ -180,6 +181,7 @@ fn after_a_repair_what_was_archived_and_has_more_stays_archived_with_the_entry_t
     let after = |repair: Repair, groups: &[&str], now| repair.recorded(&entry, snapshot(groups), at(now));
     let State::Recorded(plain) = after(repair(), &["viewers"], 1) else { panic!("recorded") };
     assert_eq!(plain.good, Some(SeenGood { role_id: RoleId("AROANEW".to_owned()), verified_at: Some(at(1)) }));
+    assert_eq!(plain.grounds.as_deref(), Some("HOLD=none"));
     let State::Archived(kept) = after(over(archived("replacedByOther")), &["viewers"], 1) else { panic!("archived") };
     assert_eq!(kept.standing, Some(plain));
     assert_eq!(Archived { standing: None, ..*kept }, archived("replacedByOther"));

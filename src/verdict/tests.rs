@@ -66,6 +66,7 @@ fn recorded(sighting: &mut Sighting, id: &str, entry_arn: &str, cluster_created:
         cluster_created_at: cluster_created,
         snapshot,
         good: Some(SeenGood { role_id: RoleId(id.to_owned()), verified_at: Some(at(0)) }),
+        grounds: None,
     }));
     sighting.row = RowRead::Row(Box::new(Row::new(&role, &sighting.at, 1, state)));
 }

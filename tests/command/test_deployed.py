@@ -59,7 +59,7 @@ def test_a_check_ends_with_1_if_an_entry_is_stale_and_repairs_nothing(function, 
 
     assert said.status == 1, said
     assert "stale" in said.out
-    assert "1 of 1 entries do not let their role in. A sweep repairs" in said.out
+    assert "1 of 1 entries do not let their role in. A sweep repairs stale ones" in said.out
     assert not is_bound(function, "node")
 
 

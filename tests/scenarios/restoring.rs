@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cloud::trust;
 use crate::jobs::{Job, ROLE, Scene};
-use crate::stage::{CLUSTER, REGION, Stage, viewer};
+use crate::stage::{CLUSTER, REGION, Stage, command_for, outcome, viewer};
 
 async fn due_within(time: Duration) -> Scene {
     let mut scene = Job::Restoration.due(viewer()).await;
@@ -36,6 +36,29 @@ async fn a_restore_that_waits_until_eks_knows_the_role_is_no_repair_failure_whoe
     tokio::time::sleep(Duration::from_mins(5)).await;
     scene.stage.sweep().await;
     assert!(scene.is_whole());
+}
+
+/// EKS may bind the entry of a younger role to the role before.
+#[tokio::test(start_paused = true)]
+async fn a_restore_waits_until_the_role_is_old_enough_or_says_that_it_is_not() {
+    for (time, expected) in [(Duration::from_mins(15), "restored"), (Duration::from_secs(30), "deferred")] {
+        let scene = due_within(time).await;
+        let role = scene.stage.cloud.recreate_role(ROLE);
+        let report = scene.stage.invoke_as("approve", command_for("restore", &role)).await;
+        match (report, scene.stage.entry(&role)) {
+            (Ok(report), Some(entry)) => {
+                assert_eq!((outcome(&report).0, expected), ("restored", "restored"));
+                assert!(entry.created_at >= role.created_at + Duration::from_mins(1), "{entry:#?}, {role:#?}");
+                assert!(scene.stage.admits(ROLE));
+                let row = scene.stage.row(&role).unwrap();
+                assert!(row["grounds"].as_str().unwrap().contains("approve"), "{row:#}");
+            }
+            (Err(error), None) => {
+                assert!(expected == "deferred" && error.to_string().contains("roleTooYoung"), "{error}");
+            }
+            (report, entry) => panic!("{report:?}, {entry:?}"),
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

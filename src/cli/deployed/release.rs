@@ -85,10 +85,7 @@ async fn preview(guard: &Guard<'_>, word: Word, cluster: &ClusterRef, role: &Rol
     let _ = writeln!(text, "The role:  {}", shown(role.arn.as_str()));
     let _ =
         writeln!(text, "           ID {}, created {} ({age} days ago)", shown(&role.id.0), rfc3339(role.created_at));
-    // As one line, however its author broke it.
-    let policy = role.trust_policy.as_deref().unwrap_or("the trust policy could not be read");
-    let policy = policy.split_whitespace().collect::<Vec<_>>().join(" ");
-    let _ = writeln!(text, "  Who may assume it: {}", shown(&policy));
+    let _ = writeln!(text, "  Who may assume it: {}", shown(&role.trust_in_one_line()));
     let who = match creator(guard.session, role).await {
         Some(arn) => shown(&arn),
         None => format!(

@@ -24,6 +24,7 @@ fn archives() -> Vec<Archived> {
         cluster_created_at: now(),
         snapshot: snapshot(),
         good: Some(good.clone()),
+        grounds: Some("approved".to_owned()),
     };
     let mut archives = Vec::new();
     for created in [None, Some(format!("{ENTRY}e2"))] {
@@ -97,7 +98,7 @@ fn rows() -> Vec<Row> {
     let good = SeenGood { role_id: RoleId("AROAOLD".to_owned()), verified_at: Some(now()) };
     let recorded = [None, Some(good)].map(|good| {
         let (entry_arn, snapshot) = (format!("{ENTRY}e1"), snapshot());
-        State::Recorded(Box::new(Recorded { entry_arn, cluster_created_at: now(), snapshot, good }))
+        State::Recorded(Box::new(Recorded { entry_arn, cluster_created_at: now(), snapshot, good, grounds: None }))
     });
     let archived = archives().into_iter().map(|archived| State::Archived(Box::new(archived)));
     let repairing = repairs().into_iter().map(|repair| State::Repairing(Box::new(repair)));

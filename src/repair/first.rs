@@ -64,3 +64,6 @@ pub(super) fn first(sighting: &Sighting, verdict: &Verdict, purpose: &Purpose, i
         Verdict::Stale(_) => First::Open(principal),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,11 @@
-//! What the decision never says, in no world.
+//! What the decision never says, in no world; and how often it says what, by the phase of the row, so that no change of a
+//! decision goes unnoticed. `TABLE=write cargo test --lib decide` writes the counts again: whoever does, reads the difference.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::table::words;
 use super::worlds::{LATER, PERMITTED, attempts, review, rows, whose, worlds};
 use crate::guardrail;
 use crate::model::RoleState;
@@ -12,6 +16,18 @@ use crate::row::{Phase, Repair, Target};
 
 /// At least so many worlds are tried: fewer would mean that a part was left out.
 const AT_LEAST: usize = 500_000;
+
+/// How often each step is the answer.
+const COUNTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/repair/decide/tests/counts.txt");
+
+fn phase(repair: &Repair) -> &'static str {
+    match repair.phase {
+        Phase::Opened => "opened",
+        Phase::DeletionSent { .. } => "deletion sent",
+        Phase::CreationSent { .. } => "creation sent",
+        Phase::Created { .. } => "created",
+    }
+}
 
 /// One question to the decision, and its answer.
 struct Case<'a> {
@@ -24,7 +40,7 @@ struct Case<'a> {
 #[test]
 fn in_no_world_does_the_decision_break_a_rule() {
     let (rows, worlds, principal) = (rows(), worlds(), whose());
-    let mut tried = 0;
+    let (mut tried, mut said) = (0, BTreeMap::new());
     for is_unattended in [true, false] {
         let rules = Rules { principal: &principal, settle: Duration::from_mins(1), is_unattended, review: &review };
         // Whether somebody attends matters to a restore only.
@@ -39,11 +55,21 @@ fn in_no_world_does_the_decision_break_a_rule() {
                         panic!("{rule}: {step:?}\nrow: {repair:#?}\nworld: {world:#?}\nobserved: {attempt:#?}");
                     }
                     tried += 1;
+                    *said.entry((phase(repair), words(&step, repair))).or_insert(0_usize) += 1;
                 }
             }
         }
     }
     assert!(tried > AT_LEAST, "{tried} worlds");
+    let counts = said.into_iter().fold(String::new(), |mut text, ((phase, words), worlds)| {
+        let _ = writeln!(text, "{phase}: {words}: {worlds}");
+        text
+    });
+    if std::env::var_os("TABLE").is_some_and(|value| value == "write") {
+        std::fs::write(COUNTS, &counts).unwrap();
+    }
+    let kept = std::fs::read_to_string(COUNTS).unwrap_or_default();
+    assert!(kept == counts, "{COUNTS} has other counts; see `TABLE=write` at the head of this file");
     #[expect(clippy::print_stdout, reason = "the number stands in the documents")]
     {
         println!("{tried} worlds went through the decision.");

@@ -44,6 +44,7 @@ fn ending(ending: &Ending, repair: &Repair) -> String {
     let row = match ending.row_after(repair, now()) {
         RowAfter::Open => "row stays open",
         RowAfter::Becomes(state) if matches!(*state, crate::row::State::Archived(_)) => "row is archived",
+        RowAfter::Becomes(state) if matches!(*state, crate::row::State::Repairing(_)) => "row is opened again",
         RowAfter::Becomes(_) | RowAfter::Deleted => "row is closed",
         RowAfter::AsItIs => "row as it is",
     };
@@ -53,7 +54,8 @@ fn ending(ending: &Ending, repair: &Repair) -> String {
     format!("**{}**{reason}, {row}", outcome.label())
 }
 
-fn words(step: &Step, repair: &Repair) -> String {
+/// A step in words.
+pub(super) fn words(step: &Step, repair: &Repair) -> String {
     match step {
         Step::Wait(_) => "wait".to_owned(),
         Step::WaitForAge(_) => "wait for the role's age".to_owned(),

@@ -41,7 +41,7 @@ pub(crate) async fn attend_and_show(run: &Run<'_>, cases: impl Stream<Item = Cas
     let affected = Affected { run, asked, clusters: Mutex::default() };
     let mut reads = pin!(due.for_each_concurrent(None, |due: Due| async move {
         let first: Vec<UserKind> = due.first.into_iter().collect();
-        run.eks_aside(&due.at.region).read_users(&due.at.name, &first, &due.users).await;
+        run.eks_aside(&due.at.region).read_users(&due.at.name, &UserKind::beginning_with(&first), &due.users).await;
     }));
     let work = pin!(Box::pin(attend(run, cases.inspect(|case| affected.ask_about(case)), purpose)));
     let mut cases = match select(work, reads.as_mut()).await {

@@ -35,6 +35,16 @@ impl UserKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Nodegroup, Self::FargateProfile, Self::Capability];
 
+    /// Those whose role is one of nodes.
+    pub const OF_NODES: [Self; 2] = [Self::Nodegroup, Self::FargateProfile];
+
+    /// All of them in two groups: these, and the others.
+    #[must_use]
+    pub fn beginning_with(first: &[Self]) -> [Vec<Self>; 2] {
+        let (first, others) = Self::ALL.into_iter().partition(|kind| first.contains(kind));
+        [first, others]
+    }
+
     fn label(self) -> &'static str {
         match self {
             Self::Nodegroup => "nodegroup",

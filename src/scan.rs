@@ -5,7 +5,6 @@
 //! still with such entries costs at most [`impact::MOST_CALLS`](crate::impact::MOST_CALLS) calls in each of their clusters.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join;
@@ -19,7 +18,7 @@ use crate::case::Case;
 use crate::config::Config;
 use crate::fault::{Fault, FaultKind};
 use crate::guardrail::{self, Asked, Refusal, Request};
-use crate::impact::{UserKind, Users};
+use crate::impact::UserKind;
 use crate::model::{AccessEntry, Cluster, ClusterRef, Home, Principal, Region, RoleArn, RoleState, Roles};
 use crate::outcome::{Doubt, Outcome};
 use crate::report;
@@ -336,9 +335,7 @@ impl Scanner<'_> {
         }
         let kinds = due.iter().filter_map(|case| UserKind::entering_by(&case.sighting.entry.as_ref()?.entry.kind));
         let first: Vec<UserKind> = kinds.collect();
-        let users = Mutex::new(Users::default());
-        eks.read_users(&at.name, &first, &users).await;
-        let users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let users = eks.users(&at.name, &UserKind::beginning_with(&first)).await;
         for case in due {
             case.show_impact(&users, (self.now)());
         }

@@ -276,7 +276,7 @@ impl View<'_> {
 
     /// Who may become the role, if its trust policy was read and is understood.
     fn users(&self) -> Option<Users> {
-        Users::of(self.facts.role.role()?.trust_policy.as_deref()?)
+        Users::of_role(self.facts.role.role()?)
     }
 
     /// The command line that shows how an entry is repaired or deleted.

@@ -1,12 +1,11 @@
 //! Reads the [`Facts`]: cluster, entries, role, and the entries that may have been meant for it.
 
-use std::sync::{Mutex, PoisonError};
-
 use futures::future::{join_all, join3};
 use time::OffsetDateTime;
 
 use super::asked::RoleAsked;
 use super::facts::{Facts, Listed, NearMiss, is_near, is_same_set, permission_set};
+use super::uses;
 use crate::aws::eks::{Eks, Entries};
 use crate::aws::{Priority, Reads};
 use crate::fault::Fault;
@@ -112,18 +111,14 @@ pub(super) async fn look(
 
 /// What nodes the cluster has, with their roles: read only if the entry could be one for nodes.
 async fn users(eks: &Eks, at: &ClusterRef, role: &RoleState, entry: &Result<Option<AccessEntry>, Fault>) -> Users {
-    let may_be_of_nodes = match (role, entry) {
-        (RoleState::Present(role), Ok(Some(_))) => {
-            let users = role.trust_policy.as_deref().and_then(super::uses::Users::of);
-            users.is_none_or(|users| !users.node_types().is_empty())
+    match (role, entry) {
+        (RoleState::Present(role), Ok(Some(_)))
+            if uses::Users::of_role(role).is_none_or(|it| !it.node_types().is_empty()) =>
+        {
+            eks.users(&at.name, &[UserKind::OF_NODES.to_vec()]).await
         }
-        _ => false,
-    };
-    let users = Mutex::new(Users::default());
-    if may_be_of_nodes {
-        eks.read_users(&at.name, &[UserKind::Nodegroup, UserKind::FargateProfile], &users).await;
+        _ => Users::default(),
     }
-    users.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The roles among the principals that may have been meant, the nearest first: of the account and the name, of the permission

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::model::EntryType;
+use crate::model::{EntryType, Role};
 
 /// Who may become a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,11 @@ const NODES_OF: [(&str, &[EntryType]); 5] = [
 ];
 
 impl Users {
+    /// Who may become this role, if its trust policy was read and is understood.
+    pub(super) fn of_role(role: &Role) -> Option<Self> {
+        Self::of(role.trust_policy.as_deref()?)
+    }
+
     /// Reads a trust policy; `None` if it is not understood, or lets everybody in.
     pub(super) fn of(trust_policy: &str) -> Option<Self> {
         let policy: Value = serde_json::from_str(trust_policy).ok()?;

@@ -3,8 +3,8 @@
 //! Reads only, and never more than [`MOST_CALLS`]. One failed read ends the reading of its kind: whoever may not describe one
 //! resource may not describe the next.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
@@ -28,14 +28,19 @@ struct Reader<'a> {
 
 impl Eks {
     /// Reads what of a cluster uses which role, into `seen`: whoever stops waiting finds there what was read until then. The
-    /// kinds of `first` come first, since time and calls may not suffice for the others.
-    pub async fn read_users(&self, cluster: &str, first: &[UserKind], seen: &Mutex<Users>) {
+    /// kinds of a group are read side by side, and one group after another, since time and calls may not suffice for all.
+    pub async fn read_users(&self, cluster: &str, groups: &[Vec<UserKind>], seen: &Mutex<Users>) {
         let reader = Reader { eks: self, cluster, seen, calls: AtomicUsize::new(0) };
-        let (first, rest): (Vec<UserKind>, Vec<UserKind>) =
-            UserKind::ALL.into_iter().partition(|kind| first.contains(kind));
-        for kinds in [first, rest] {
-            join_all(kinds.into_iter().map(|kind| reader.read(kind))).await;
+        for kinds in groups {
+            join_all(kinds.iter().map(|kind| reader.read(*kind))).await;
         }
+    }
+
+    /// The same, for whoever waits until all is read.
+    pub async fn users(&self, cluster: &str, groups: &[Vec<UserKind>]) -> Users {
+        let users = Mutex::new(Users::default());
+        self.read_users(cluster, groups, &users).await;
+        users.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A page of the names of a cluster's resources of a kind, and where the next begins.

@@ -57,7 +57,7 @@ impl View<'_> {
         if let Some(answer) = self.used_by_nodes(entry) {
             return answer;
         }
-        match (role.trust_policy.as_deref().and_then(Users::of), &entry.kind) {
+        match (Users::of_role(role), &entry.kind) {
             (None, _) => Answer::outside_aws(
                 format!("The type is {kind}. The role's trust policy does not say plainly who may use the role."),
                 format!("Find out who uses the role. {WHICH_TYPE}"),
@@ -71,7 +71,7 @@ impl View<'_> {
     /// Guide, "Create access entries").
     fn used_by_nodes(&self, entry: &AccessEntry) -> Option<Answer> {
         let principal = self.facts.principal.as_ref()?.as_str();
-        let user = self.facts.users.of_role(principal, &[UserKind::Nodegroup, UserKind::FargateProfile])?;
+        let user = self.facts.users.of_role(principal, &UserKind::OF_NODES)?;
         let (who, needed) = match user.kind {
             UserKind::Nodegroup => ("the managed node group", "EC2_LINUX (EC2_WINDOWS for Windows nodes)"),
             UserKind::FargateProfile | UserKind::Capability => ("the Fargate profile", "FARGATE_LINUX"),
@@ -86,11 +86,10 @@ impl View<'_> {
 
     /// Why not all node groups and Fargate profiles were seen, if so, for the end of a sentence.
     fn nodes_not_seen(&self) -> String {
-        let unread = |kind| match self.facts.users.unread(kind) {
-            Some(Unread::Fault(fault)) => Some(fault.to_string()),
+        let why = UserKind::OF_NODES.into_iter().find_map(|kind| match self.facts.users.unread(kind) {
+            Some(Unread::Fault(fault)) => Some(fault),
             _ => None,
-        };
-        let why = unread(UserKind::Nodegroup).or_else(|| unread(UserKind::FargateProfile));
+        });
         why.map(|why| format!(" Node groups and Fargate profiles could not all be read ({why}).")).unwrap_or_default()
     }
 

@@ -78,7 +78,9 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
             give_back(&queue, &message).await;
             break;
         }
-        let attended = if arguments.show { Ok(seen(&guard, message)) } else { attend(&guard, &queue, message).await };
+        let record = Record::read(&message.body, &guard.named);
+        let attended =
+            if arguments.show { Ok(seen(message, record)) } else { attend(&guard, &queue, message, record).await };
         match attended {
             Ok(record) => {
                 if format == Format::Table {
@@ -120,8 +122,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
 }
 
 /// Shows a record: what the function had answered, and what a redrive would do with it.
-fn seen(guard: &Guard<'_>, message: Message) -> Done {
-    let record = Record::read(&message.body, &guard.named);
+fn seen(message: Message, record: Record) -> Done {
     let next = match &record.hand_in {
         Ok(_) => "redrive sends it again".to_owned(),
         Err(why) => format!("redrive leaves it in the queue: {why}"),
@@ -131,8 +132,7 @@ fn seen(guard: &Guard<'_>, message: Message) -> Done {
 }
 
 /// Hands one record in, if it may be, and deletes it if that ended well.
-async fn attend(guard: &Guard<'_>, queue: &Queue, message: Message) -> Result<Done, Stop> {
-    let record = Record::read(&message.body, &guard.named);
+async fn attend(guard: &Guard<'_>, queue: &Queue, message: Message, record: Record) -> Result<Done, Stop> {
     let payload = match &record.hand_in {
         Ok(payload) => payload.to_string().into_bytes(),
         Err(why) => {

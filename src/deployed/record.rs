@@ -59,28 +59,33 @@ impl Record {
     pub fn read(body: &str, function: &FunctionNamed) -> Self {
         let record: Value = serde_json::from_str(body).unwrap_or_default();
         let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let payload = record.get("requestPayload").unwrap_or(&Value::Null);
-        let error = text("/responsePayload/errorMessage");
-        let condition = text("/requestContext/condition");
-        let left =
-            |why| Self { about: about(payload), condition: condition.clone(), error: error.clone(), hand_in: Err(why) };
-        if !payload.is_object() || !record["requestContext"].is_object() {
-            return left(Left::NoRecord);
+        Self {
+            about: about(&record["requestPayload"]),
+            condition: text("/requestContext/condition"),
+            error: text("/responsePayload/errorMessage"),
+            hand_in: hand_in(&record, function),
         }
-        let failed = text("/requestContext/functionArn");
-        if !is_same_function(&failed, function) {
-            return left(Left::OtherFunction(failed));
-        }
-        let hand_in = match (payload.get("command"), payload["detail-type"].as_str()) {
-            // The function takes no command out of a record: it is asked for as it was.
-            (Some(Value::String(word)), _) if word == "sweep" => Ok(payload.clone()),
-            (Some(word), _) => Err(Left::Command(word.as_str().unwrap_or_default().to_owned())),
-            (None, Some("Scheduled Event")) => Ok(payload.clone()),
-            // Of a record the function takes the event without its creator.
-            (None, Some(_)) if payload.get("Records").is_none() => Ok(record.clone()),
-            _ => Err(Left::OtherPayload),
-        };
-        Self { hand_in, ..left(Left::OtherPayload) }
+    }
+}
+
+/// What of a record is handed in, or why nothing is.
+fn hand_in(record: &Value, function: &FunctionNamed) -> Result<Value, Left> {
+    let (payload, context) = (&record["requestPayload"], &record["requestContext"]);
+    if !payload.is_object() || !context.is_object() {
+        return Err(Left::NoRecord);
+    }
+    let failed = context["functionArn"].as_str().unwrap_or_default();
+    if !is_same_function(failed, function) {
+        return Err(Left::OtherFunction(failed.to_owned()));
+    }
+    match (payload.get("command"), payload["detail-type"].as_str()) {
+        // The function takes no command out of a record: it is asked for as it was.
+        (Some(Value::String(word)), _) if word == "sweep" => Ok(payload.clone()),
+        (Some(word), _) => Err(Left::Command(word.as_str().unwrap_or_default().to_owned())),
+        (None, Some("Scheduled Event")) => Ok(payload.clone()),
+        // Of a record the function takes the event without its creator.
+        (None, Some(_)) if payload.get("Records").is_none() => Ok(record.clone()),
+        _ => Err(Left::OtherPayload),
     }
 }
 

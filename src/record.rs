@@ -127,8 +127,7 @@ pub(crate) fn row_of_fresh(
         }
         RowRead::Unavailable(fault) => return Err(Delay::LedgerUnavailable(fault.clone()).explain()),
     }
-    let before = sighting.row.row().and_then(Row::recorded);
-    let before = before.filter(|before| before.is_of(&examined.entry.arn, cluster.created_at));
+    let before = sighting.row.recorded().filter(|before| before.is_of(&examined.entry.arn, cluster.created_at));
     let grounds = before.and_then(|before| before.grounds.clone());
     let state = State::Recorded(Box::new(Recorded {
         entry_arn: examined.entry.arn.clone(),

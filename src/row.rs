@@ -54,6 +54,12 @@ impl RowRead {
         }
     }
 
+    /// What was seen good, if the row says so.
+    #[must_use]
+    pub fn recorded(&self) -> Option<&Recorded> {
+        self.row().and_then(Row::recorded)
+    }
+
     /// The row, if it is of an unfinished repair.
     #[must_use]
     pub fn open(&self) -> Option<&Row> {
@@ -244,7 +250,7 @@ impl Row {
         self.archived().is_some_and(|archived| because.contains(&archived.because.as_str()))
     }
 
-    /// What was seen good: the entry of the row, or the one that stands in the place of an archived one.
+    /// What was seen good: the entry of the row, or the one that replaced an archived entry.
     #[must_use]
     pub fn recorded(&self) -> Option<&Recorded> {
         match &self.state {

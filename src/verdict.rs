@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::model::{AccessEntry, Home, Principal, Role, RoleState};
 use crate::outcome::Doubt;
-use crate::row::{Recorded, Row, RowRead};
+use crate::row::RowRead;
 use crate::sighting::Sighting;
 
 /// What an entry is found to be.
@@ -127,14 +127,10 @@ fn against(role: &Role, entry: &AccessEntry, sighting: &Sighting) -> Verdict {
     }
 }
 
-fn recorded(sighting: &Sighting) -> Option<&Recorded> {
-    sighting.row.row().and_then(Row::recorded)
-}
-
 /// Whether the ledger saw another entry good with the ID that the role still has. That entry is younger than the role, and
 /// whatever took its place is younger yet: an older one is what EKS shows of an entry that was deleted.
 fn is_late_read(role: &Role, entry: &AccessEntry, sighting: &Sighting) -> bool {
-    let (Some(recorded), Some(cluster)) = (recorded(sighting), &sighting.cluster) else { return false };
+    let (Some(recorded), Some(cluster)) = (sighting.row.recorded(), &sighting.cluster) else { return false };
     recorded.good.as_ref().is_some_and(|good| good.role_id == role.id)
         && recorded.cluster_created_at == cluster.created_at
         && recorded.entry_arn != entry.arn
@@ -143,7 +139,7 @@ fn is_late_read(role: &Role, entry: &AccessEntry, sighting: &Sighting) -> bool {
 /// Whether the ledger saw this very entry in an earlier cluster of the name. No entry outlives its cluster, so whoever
 /// recorded it was shown the earlier cluster when it was gone.
 fn is_of_earlier_cluster(entry: &AccessEntry, sighting: &Sighting) -> bool {
-    let (Some(recorded), Some(cluster)) = (recorded(sighting), &sighting.cluster) else { return false };
+    let (Some(recorded), Some(cluster)) = (sighting.row.recorded(), &sighting.cluster) else { return false };
     recorded.entry_arn == entry.arn && recorded.cluster_created_at < cluster.created_at
 }
 

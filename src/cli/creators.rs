@@ -182,8 +182,8 @@ impl Said<'_> {
                 let _ = writeln!(
                     text,
                     "\nCandidates for TrustedCreators: they created roles for which somebody then created an entry. \
-                     Trust is for every role that a creator creates: not only for the entries below, but for the \
-                     entry of every deleted role whose name the creator uses again."
+                     Trust is for every role that a creator creates: for the entries below, and for the entry of \
+                     every deleted role whose name the creator uses again."
                 );
                 for candidate in candidates {
                     describe(&mut text, candidate);

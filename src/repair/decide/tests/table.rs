@@ -10,7 +10,7 @@ use crate::model::{RoleState, Snapshot};
 use crate::repair::decide::decide;
 use crate::repair::fixture::{arn, cluster, now, role};
 use crate::repair::step::{Attempt, Ending, Origin, Rehearsal, RowAfter, Rules, Step, World};
-use crate::row::{Before, Phase, Repair, Target};
+use crate::row::{Before, Phase, Repair, State, Target};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/repair/decide/table.md");
 
@@ -43,8 +43,8 @@ fn ending(ending: &Ending, repair: &Repair) -> String {
     let reason = outcome.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let row = match ending.row_after(repair, now()) {
         RowAfter::Open => "row stays open",
-        RowAfter::Becomes(state) if matches!(*state, crate::row::State::Archived(_)) => "row is archived",
-        RowAfter::Becomes(state) if matches!(*state, crate::row::State::Repairing(_)) => "row is opened again",
+        RowAfter::Becomes(state) if matches!(*state, State::Archived(_)) => "row is archived",
+        RowAfter::Becomes(state) if matches!(*state, State::Repairing(_)) => "row is opened again",
         RowAfter::Becomes(_) | RowAfter::Deleted => "row is closed",
         RowAfter::AsItIs => "row as it is",
     };

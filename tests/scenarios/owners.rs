@@ -43,10 +43,7 @@ impl Act {
         let view = |policy: Policy| (REGION, CLUSTER, ROLE_ARN, policy);
         match self {
             Self::TakesTheRole => {
-                if world.roles.contains_key(ROLE) {
-                    world.delete_role(ROLE);
-                }
-                world.create_role("/", ROLE, &trust::aws("arn:aws:iam::111122223333:user/mallory"));
+                world.take_role(ROLE, &trust::aws("arn:aws:iam::111122223333:user/mallory"));
                 true
             }
             Self::DeletesIt => world.delete_entry(REGION, CLUSTER, ROLE_ARN).is_ok(),

@@ -75,10 +75,7 @@ async fn a_restore_of_a_row_that_another_invocation_works_on_is_no_repair_failur
 #[tokio::test(start_paused = true)]
 async fn a_restore_that_is_held_is_no_repair_failure() {
     let scene = due_within(Duration::from_mins(15)).await;
-    scene.stage.cloud.with(|world| {
-        world.delete_role(ROLE);
-        world.create_role("/", ROLE, &trust::ec2());
-    });
+    scene.stage.cloud.with(|world| world.take_role(ROLE, &trust::ec2()));
     let report = scene.begin().await.unwrap();
     assert_eq!(crate::stage::outcome(&report), ("held", "roleChanged"), "{report:#}");
     assert_eq!(repair_failures(&scene).to_string(), "0");

@@ -71,6 +71,14 @@ impl World {
         self.create_role(&old.path, &old.name, &old.trust)
     }
 
+    /// Somebody takes the name of a role, whether it is there or not, for a role of their own with this trust policy.
+    pub fn take_role(&mut self, name: &str, trust: &str) -> Role {
+        if self.roles.contains_key(&name.to_lowercase()) {
+            self.delete_role(name);
+        }
+        self.create_role("/", name, trust)
+    }
+
     /// Replaces a role's trust policy; its ID stays.
     ///
     /// # Panics

@@ -77,17 +77,30 @@ def function(command: list[str], local: LocalAws, https: Path | None = None, **s
         running.close()
 
 
+@contextmanager
+def eks_connection(local: LocalAws, region: str = "us-east-1"):
+    """A connection to EKS in a Region without an SDK: a function of a path that gives the body of the answer."""
+    connection = http.client.HTTPConnection(local.http.removeprefix("http://"))
+    scope = f"AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/{region}/eks/aws4_request"
+
+    def get(path: str) -> bytes:
+        connection.request("GET", path, headers={"Authorization": scope})
+        return connection.getresponse().read()
+
+    try:
+        yield get
+    finally:
+        connection.close()
+
+
 def delay_ms(local: LocalAws, calls: int = 15) -> float:
     """What one AWS call takes here, as a plain HTTP client sees it: the delay, and the little that timers and loopback add."""
-    connection = http.client.HTTPConnection(local.http.removeprefix("http://"))
-    scope = "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/us-east-1/eks/aws4_request"
     took = []
-    for _ in range(calls):
-        started = time.perf_counter_ns()
-        connection.request("GET", "/clusters", headers={"Authorization": scope})
-        connection.getresponse().read()
-        took.append((time.perf_counter_ns() - started) / 1e6)
-    connection.close()
+    with eks_connection(local) as get:
+        for _ in range(calls):
+            started = time.perf_counter_ns()
+            get("/clusters")
+            took.append((time.perf_counter_ns() - started) / 1e6)
     local.do("calls")
     return median(took)
 

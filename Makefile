@@ -38,6 +38,9 @@ PACKAGE := $(TARGET)/package
 # own.
 DEV := --locked --features cli
 
+# For what computes for minutes: this crate optimised, the others as they are.
+OPTIMIZED := --config 'profile.dev.package.access-entry-guard.opt-level=2'
+
 # What the scenarios and their AWS said to each other, as `make check` recorded it.
 RECORDING := $(TARGET)/recording.jsonl
 
@@ -190,7 +193,7 @@ fault-matrix: ## Every call of every job × every fault × once, for ten seconds
 
 # `make check` takes each single deviation and a sample of the pairs.
 deviation-pairs: ## Every pair of deviations of a repair, over the wire: hours
-	EVERY=1 cargo test --locked --config 'profile.dev.package.access-entry-guard.opt-level=2' --test scenarios -- --nocapture deviations::
+	EVERY=1 cargo test --locked $(OPTIMIZED) --test scenarios -- --nocapture deviations::
 
 # Each change of the code is compiled and linked again: half a minute each on two busy cores.
 mutants: ## Does a unit test fail for every small change of a decision? (needs cargo-mutants) [ONLY=src/verdict]
@@ -202,7 +205,7 @@ mutants: ## Does a unit test fail for every small change of a decision? (needs c
 DEPTHS ?= 2x2
 
 explore: ## Every history of a repair in a small world, further than `make check`: [DEPTHS=2x2]
-	EXPLORE='$(DEPTHS)' cargo test $(DEV) --config 'profile.dev.package.access-entry-guard.opt-level=2' --lib -- --nocapture repair::explore
+	EXPLORE='$(DEPTHS)' cargo test $(DEV) $(OPTIMIZED) --lib -- --nocapture repair::explore
 
 bench: build $(VENV_READY) ## Time and calls beside an empty function and boto3 handlers, with a plot: [SECTION='cold names warm batch sweep limits shared hanging']
 	cargo build --release --locked --manifest-path tests/local_aws/Cargo.toml --target-dir $(LOCAL_AWS_TARGET)

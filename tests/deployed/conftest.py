@@ -3,10 +3,10 @@
 import pytest
 
 from emulator import Emulator
-from stack import TEMPLATE, Stack
+from stack import Stack
 
-# In tests/tools, which `stack` has put into the path.
-from package import decoded, with_code_in
+# It needs tests/tools, which `stack` has put into the path.
+import rendered
 
 
 @pytest.fixture(scope="module")
@@ -24,4 +24,4 @@ def stack(emulator):
 @pytest.fixture(scope="module")
 def plain() -> dict:
     """The template as CloudFormation gets it."""
-    return decoded(with_code_in(TEMPLATE.read_text(), "bucket", "bootstrap.zip"))
+    return rendered.plain()

@@ -2,7 +2,10 @@
 
 #![expect(clippy::print_stdout, reason = "a story is told")]
 
-use crate::stage::{CLUSTER, Stage};
+use access_entry_guard::row::form::rfc3339;
+
+use crate::cloud::Unauthorized;
+use crate::stage::{CLUSTER, REGION, Stage};
 
 #[tokio::test(start_paused = true)]
 async fn a_node_is_refused_and_let_in_again() {
@@ -15,16 +18,14 @@ async fn a_node_is_refused_and_let_in_again() {
     let role = stage.recreate("node").await;
     say(&format!("The role is deleted and created again: same ARN, new ID {}.", role.id));
     let entry = stage.entry(&role).unwrap();
-    say(&format!("The entry looks healthy: {}, created {}.", entry.kind, entry.created_at));
-    let refusal = stage.cloud.authenticate(crate::stage::REGION, CLUSTER, "node").unwrap_err();
-    say(&format!("The node presents the new role: 401. {refusal:?}"));
+    say(&format!("The entry looks healthy: {}, created {}.", entry.kind, rfc3339(entry.created_at)));
+    let refusal = stage.cloud.authenticate(REGION, CLUSTER, "node").unwrap_err();
+    let Unauthorized::BoundToAnother { bound_to, role_id } = refusal else { panic!("{refusal:?}") };
+    say(&format!("The node presents the new role: 401. The entry is bound to {bound_to}, and the role is {role_id}."));
     let report = stage.deliver(stage.created(&role)).await.unwrap();
-    let told = &report["entries"][0];
-    say(&format!(
-        "The event arrives. The function finds the entry {} and answers: {}.",
-        told["verdict"], told["outcome"]
-    ));
-    let identity = stage.cloud.authenticate(crate::stage::REGION, CLUSTER, "node").expect("let in");
+    let told = |name: &str| report["entries"][0][name].as_str().unwrap_or_default();
+    say(&format!("The event arrives. The function finds the entry {}: {}.", told("verdict"), told("outcome")));
+    let identity = stage.cloud.authenticate(REGION, CLUSTER, "node").expect("let in");
     say(&format!("The node presents the role again: 200, let in as {}.", identity.username));
     say(&format!("AccessEntryValidationErrors = {}", report["metrics"]["AccessEntryValidationErrors"]));
 }

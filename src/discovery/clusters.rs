@@ -6,10 +6,10 @@ use futures::future::join_all;
 use super::{Scope, Subject, Survey};
 use crate::app::Run;
 use crate::aws::Priority;
-use crate::aws::eks::Entries;
+use crate::aws::eks::{Eks, Entries};
 use crate::blind_spot::BlindSpot;
 use crate::fault::{Fault, FaultKind};
-use crate::model::{Cluster, ClusterRef, Region, RoleArn};
+use crate::model::{AccessEntry, Cluster, ClusterRef, Region, RoleArn};
 use crate::sighting::Examined;
 
 /// A matching entry.
@@ -41,7 +41,9 @@ pub(super) async fn look_in_region(
         let seen = tokio::time::timeout_at(ends, look).await.unwrap_or_else(|_| Err(out_of_time()));
         match seen {
             Ok(found) => {
-                join_all(found.into_iter().map(|found| keep(found))).await;
+                if !found.is_empty() {
+                    Box::pin(join_all(found.into_iter().map(|found| keep(found)))).await;
+                }
                 None
             }
             Err(fault) => Some(BlindSpot::of(region, Some(&cluster.name), &fault)),
@@ -84,6 +86,8 @@ pub(super) fn out_of_time() -> Fault {
     Fault::timed_out("survey", "no answer before the survey's deadline")
 }
 
+/// The matching entries of a cluster, with all that is needed to judge them. Of many clusters few have any, while all
+/// others wait for their turn at once: so what comes after the first answer is boxed, and a wait takes little memory.
 async fn look_in_cluster(run: &Run<'_>, at: &ClusterRef, subjects: &[Subject]) -> Result<Vec<Found>, Fault> {
     let eks = run.eks(&at.region).at(Priority::Survey);
     let entries = if let [Subject { arn: Some(arn), .. }] = subjects {
@@ -93,21 +97,35 @@ async fn look_in_cluster(run: &Run<'_>, at: &ClusterRef, subjects: &[Subject]) -
         }
     } else {
         let Entries::Known(principals) = eks.list_access_entries(&at.name).await? else { return Ok(Vec::new()) };
-        let matching = principals.iter().filter(|principal| {
+        let is_one_of_them = |principal: &String| {
             RoleArn::parse(principal).is_some_and(|arn| subjects.iter().any(|subject| subject.is_for(&arn)))
-        });
-        let described = matching.map(|principal| eks.describe_access_entry(&at.name, principal));
-        let mut entries = Vec::new();
-        for entry in join_all(described).await {
-            if let Entries::Known(Some(entry)) = entry? {
-                entries.push(entry);
-            }
+        };
+        let matching: Vec<String> = principals.into_iter().filter(is_one_of_them).collect();
+        if matching.is_empty() {
+            return Ok(Vec::new());
         }
-        entries
+        Box::pin(described(&eks, at, &matching)).await?
     };
     if entries.is_empty() {
         return Ok(Vec::new());
     }
+    Box::pin(examined(run, &eks, at, entries)).await
+}
+
+/// The entries of these principals, those that still exist.
+async fn described(eks: &Eks, at: &ClusterRef, principals: &[String]) -> Result<Vec<AccessEntry>, Fault> {
+    let described = principals.iter().map(|principal| eks.describe_access_entry(&at.name, principal));
+    let mut entries = Vec::new();
+    for entry in join_all(described).await {
+        if let Entries::Known(Some(entry)) = entry? {
+            entries.push(entry);
+        }
+    }
+    Ok(entries)
+}
+
+/// The entries with their policies and their cluster.
+async fn examined(run: &Run<'_>, eks: &Eks, at: &ClusterRef, entries: Vec<AccessEntry>) -> Result<Vec<Found>, Fault> {
     let policies = join_all(entries.into_iter().map(|entry| async {
         let listed = eks.list_associated_access_policies(&at.name, &entry.principal_arn, &entry.kind).await;
         (entry, listed)

@@ -15,7 +15,7 @@ use super::{canon, judge};
 const NAMES: [&str; 2] = ["A", "B"];
 
 /// How far to go.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Depth {
     pub(super) deviations: usize,
     pub(super) invocations: usize,

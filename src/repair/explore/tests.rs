@@ -33,19 +33,37 @@ fn go(depth: Depth, defect: Option<Defect>) -> Found {
     found
 }
 
-fn holds(depth: Depth) {
-    let problems: Vec<&str> = go(depth, None).problems.iter().map(|(problem, _)| *problem).collect();
+/// States and transitions of this depth, in which there must be no error.
+fn holds(depth: Depth) -> (usize, usize) {
+    let Found { states, transitions, problems, .. } = go(depth, None);
+    let problems: Vec<&str> = problems.iter().map(|(problem, _)| *problem).collect();
     assert!(problems.is_empty(), "{problems:?}");
+    (states, transitions)
+}
+
+/// The same numbers in the table of `tests/README.md`, if it has this depth. They are compared so that no change of a step
+/// goes unnoticed.
+fn documented(depth: Depth) -> Option<(usize, usize)> {
+    let number = |cell: &str| cell.trim().replace(',', "").parse().ok();
+    include_str!("../../../tests/README.md").lines().find_map(|line| {
+        let cells: Vec<usize> = line.split('|').skip(1).map_while(number).collect();
+        match cells[..] {
+            [invocations, deviations, states, transitions] => {
+                (depth == Depth { deviations, invocations }).then_some((states, transitions))
+            }
+            _ => None,
+        }
+    })
 }
 
 #[test]
 fn no_two_deviations_break_what_one_invocation_promises() {
-    holds(ALONE);
+    assert_eq!(documented(ALONE), Some(holds(ALONE)));
 }
 
 #[test]
 fn no_deviation_breaks_what_two_invocations_promise() {
-    holds(TOGETHER);
+    assert_eq!(documented(TOGETHER), Some(holds(TOGETHER)));
 }
 
 /// More steps than any path without deviations takes until nothing happens any more.
@@ -107,7 +125,9 @@ fn the_depths_that_are_asked_for_hold() {
     for depth in asked.split(',').filter(|depth| !depth.is_empty()) {
         let (deviations, invocations) = depth.split_once('x').expect("EXPLORE=3x2,4x1");
         let number = |text: &str| text.parse().expect("a number");
-        holds(Depth { deviations: number(deviations), invocations: number(invocations) });
+        let depth = Depth { deviations: number(deviations), invocations: number(invocations) };
+        let found = holds(depth);
+        assert_eq!(documented(depth).unwrap_or(found), found);
     }
 }
 

@@ -136,6 +136,7 @@ pub(super) fn entries() -> Vec<(&'static str, Option<Examined>)> {
         ("the entry to delete, changed by its owner", Some(entry(1, &["viewers", "more"], &["A", "B"]))),
         ("our creation, whole", Some(recreated(&["A", "B"]))),
         ("our creation, without all policies", Some(recreated(&["A"]))),
+        ("our creation, without any policy", Some(recreated(&[]))),
         ("our creation, older than the role", Some(older)),
         ("another party's entry, with less", Some(entry(6, &[], &[]))),
         ("another party's entry, just like the row", Some(entry(6, &["viewers"], &["A", "B"]))),

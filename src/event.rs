@@ -32,7 +32,7 @@ pub enum Trigger {
     },
     /// A look at the entries of one role.
     Role(RoleEvent),
-    /// A look at the entries of several roles, handed in by a person: it succeeds or fails as a whole.
+    /// A look at the entries of several roles, sent by a person: it succeeds or fails as a whole.
     Roles(Vec<RoleEvent>),
     /// A look at the entries of many roles; each record succeeds or fails by itself.
     Batch(Vec<BatchRecord>),

@@ -1,4 +1,4 @@
-//! `event`: the `EventBridge` event of a role, to hand in by hand.
+//! `event`: the `EventBridge` event of a role, to send by hand.
 
 use access_entry_guard::model::{Home, Role, RoleState};
 use access_entry_guard::row::form::rfc3339;

@@ -1,4 +1,4 @@
-//! `redrive`: hands in again what Lambda gave up on, record by record, and deletes what ended well.
+//! `redrive`: sends again what Lambda gave up on, record by record, and deletes what ended well.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ struct Done {
     result: String,
 }
 
-/// Hands in, prints a line for each record, and gives the exit status.
+/// Sends, prints a line for each record, and gives the exit status.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, Stop> {
     let (guard, format) = (Guard::find(session, &arguments.which)?, format_of(arguments.output)?);
     let (region, name) = (&guard.named.region, format!("{}-failed-invocations", guard.named.name));

@@ -1,7 +1,7 @@
-//! A message of the queue of failed invocations: what of it may be handed in again, and what a person has to decide.
+//! A message of the queue of failed invocations: what of it may be sent again, and what a person has to decide.
 //!
 //! Whoever may send to the queue could write a record, and whoever redrives has more rights than they. So only what does the
-//! same by the function's plain name is handed in: an event, which has no creator there, and a sweep. A record of a command
+//! same by the function's plain name is sent: an event, which has no creator there, and a sweep. A record of a command
 //! that releases, restores or forgets is shown and left.
 
 use std::fmt;
@@ -19,7 +19,7 @@ pub struct Record {
     pub condition: String,
     /// What the function answered at last; empty if the record does not say.
     pub error: String,
-    /// What is handed in, or why nothing is.
+    /// What is sent, or why nothing is.
     pub hand_in: Result<Value, Left>,
 }
 
@@ -68,7 +68,7 @@ impl Record {
     }
 }
 
-/// What of a record is handed in, or why nothing is.
+/// What of a record is sent, or why nothing is.
 fn hand_in(record: &Value, function: &FunctionNamed) -> Result<Value, Left> {
     let (payload, context) = (&record["requestPayload"], &record["requestContext"]);
     if !payload.is_object() || !context.is_object() {

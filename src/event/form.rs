@@ -54,10 +54,10 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// Refuses what only a person hands in.
+    /// Refuses what only a person sends.
     ///
     /// # Errors
-    /// For such a form; the message says how it is handed in.
+    /// For such a form; the message says how it is sent.
     pub(super) fn refuse_by_hand(self) -> Result<(), UnrecognizedPayload> {
         if !self.is_by_hand() {
             return Ok(());
@@ -85,7 +85,7 @@ impl<'a> Form<'a> {
                     let record = event.get("CloudTrailEvent").and_then(Value::as_str).unwrap_or_default();
                     let record = serde_json::from_str(record).map_err(|_| {
                         UnrecognizedPayload::content(
-                            "an item of Events has no CloudTrailEvent with a record of CloudTrail; hand in the whole \
+                            "an item of Events has no CloudTrailEvent with a record of CloudTrail; send the whole \
                              output of lookup-events, without --query"
                                 .to_owned(),
                         )

@@ -15,7 +15,7 @@ pub(super) fn of(payload: &Value) -> String {
     // EventBridge User Guide, "Amazon EventBridge Pipes batching": a target gets a list.
     if payload.is_array() {
         return "the payload is a list, as EventBridge Pipes sends it: connect the queue to the function by an event \
-                source mapping, or hand in a single event"
+                source mapping, or send a single event"
             .to_owned();
     }
     if !payload.is_object() {
@@ -37,7 +37,7 @@ pub(super) fn of(payload: &Value) -> String {
     };
     match WRAPPERS.iter().find(is_inside) {
         Some(name) => format!(
-            "the payload is inside {name:?}, as a Step Functions state wraps it: hand in what {name:?} holds, for example \
+            "the payload is inside {name:?}, as a Step Functions state wraps it: send what {name:?} holds, for example \
              with \"Payload.$\": \"$.{name}\""
         ),
         None => "the payload is of no known form".to_owned(),

@@ -1,4 +1,4 @@
-"""`redrive`: what waits in the queue of failed invocations is handed in, shown or left."""
+"""`redrive`: what waits in the queue of failed invocations is sent, shown or left."""
 
 import json
 import os

@@ -194,11 +194,10 @@ def test_rule_and_schedule_can_be_turned_off_and_on_and_are_then_as_before(emula
 
     before = schedule()
     assert (before["State"], rule()) == ("ENABLED", "ENABLED")
-    off = block_of("Pause and stop")
 
-    run(off)
+    run(block_with("aws events disable-rule"))
     paused = (schedule()["State"], rule())
-    run(off.replace("disable-rule", "enable-rule").replace("DISABLED", "ENABLED"))
+    run(block_with("aws events enable-rule"))
 
     assert paused == ("DISABLED", "DISABLED")
     assert (schedule(), rule()) == (before, "ENABLED")
@@ -377,7 +376,7 @@ def test_a_lost_event_is_handed_in(stack, run, world):
     need_command("event")
     world.stale_node()
 
-    run(block_of("Hand in an event"))
+    run(block_of("Send an event"))
 
     assert world.is_fresh()
 

@@ -143,7 +143,7 @@ fn envelopes(payload: &Value) -> Vec<Value> {
     vec![payload.clone()]
 }
 
-/// Whether only a person hands in a payload of this form.
+/// Whether only a person sends a payload of this form.
 fn is_by_hand(payload: &Value) -> bool {
     payload.get("requestPayload").is_none()
         && (payload["source"] == "lambda" || payload["Events"].is_array() || payload.get("detail-type").is_none())
@@ -169,7 +169,7 @@ fn check_command(command: &Command, payload: &Value, invocation: &Invocation) {
 }
 
 /// The right in which the function was invoked changes nothing but whether the creator is believed, and whether what only
-/// a person hands in is taken.
+/// a person sends is taken.
 fn the_right_changes_only_who_is_believed(payload: &Value) {
     let plain = classify(payload, &invoked(ACCOUNT, ""));
     let mut events = classify(payload, &invoked(ACCOUNT, ":events"));
@@ -189,7 +189,7 @@ fn the_right_changes_only_who_is_believed(payload: &Value) {
     assert_eq!(plain, events);
 }
 
-/// What a payload asks for when it is handed in directly, and what it asks for out of a wrapper or a queue: the same
+/// What a payload asks for when it is sent directly, and what it asks for out of a wrapper or a queue: the same
 /// where it is an event, without its creator out of a wrapper, and nothing where it is anything else.
 fn nothing_but_an_event_comes_out_of_a_wrapper_or_a_queue(payload: &Value) {
     let invocation = invoked(ACCOUNT, ":events");

@@ -1,9 +1,12 @@
 //! A list as a table, as Markdown and as CSV.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::shown;
 use crate::stop::Stop;
+
+/// The columns of a sentence in a table that is printed to no terminal.
+const WIDEST_PROSE: u16 = 80;
 
 /// A list with named columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,17 +16,32 @@ pub(crate) struct Sheet {
 }
 
 impl Sheet {
-    /// A table as wide as the terminal, if there is one.
+    /// A table as wide as the terminal. In a file or a pipe, sentences are wrapped, and no word is broken: names can be
+    /// searched for.
     pub(crate) fn table(&self) -> String {
+        self.table_for(console::Term::stdout().size_checked().map(|(_, width)| width))
+    }
+
+    fn table_for(&self, terminal: Option<u16>) -> String {
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-        if let Some((_, width)) = console::Term::stdout().size_checked() {
-            table.set_width(width);
-        }
         table.set_header(self.columns.iter().map(|name| name.to_uppercase()));
-        for row in &self.rows {
-            table.add_row(row.iter().map(|cell| cell.split('\n').map(shown).collect::<Vec<_>>().join("\n")));
+        let rows: Vec<Vec<String>> =
+            self.rows.iter().map(|row| row.iter().map(|cell| shown_lines(cell)).collect()).collect();
+        if let Some(width) = terminal {
+            table.set_width(width);
+        } else {
+            // Wider than all columns together, so that only their own limits count.
+            table.set_width(u16::MAX);
+            for (index, column) in table.column_iter_mut().enumerate() {
+                let words = rows.iter().filter_map(|row| row.get(index)).flat_map(|cell| cell.split_whitespace());
+                let longest = words.map(console::measure_text_width).max().unwrap_or_default();
+                let width = u16::try_from(longest).unwrap_or(u16::MAX).max(WIDEST_PROSE);
+                // The padding of a cell counts as its width.
+                column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(width.saturating_add(2))));
+            }
         }
+        table.add_rows(rows);
         table.to_string()
     }
 
@@ -51,6 +69,11 @@ impl Sheet {
     }
 }
 
+/// Each line of a cell, with foreign text made visible.
+fn shown_lines(cell: &str) -> String {
+    cell.split('\n').map(shown).collect::<Vec<_>>().join("\n")
+}
+
 /// Markdown cells escape what would end the cell, begin code or begin HTML.
 fn markdown_cell(cell: &str) -> String {
     let mut text = String::with_capacity(cell.len());
@@ -72,4 +95,21 @@ fn markdown_cell(cell: &str) -> String {
 /// A spreadsheet takes these beginnings for a formula.
 fn csv_cell(cell: &str) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_terminal_sentences_are_wrapped_and_no_name_is_broken() {
+        let arn = format!("arn:aws:iam::111122223333:role/{}", "long-".repeat(20));
+        let sentence = "The entry belongs to the role that was deleted. ".repeat(9);
+        let sheet = Sheet { columns: vec!["role", "detail"], rows: vec![vec![arn.clone(), sentence]] };
+        let table = sheet.table_for(None);
+        assert!(table.contains(&arn), "{table}");
+        let widest = table.lines().map(console::measure_text_width).max().unwrap_or_default();
+        assert!(widest <= arn.len() + usize::from(WIDEST_PROSE) + 8, "{widest}: {table}");
+        assert!(table.lines().count() > 6, "{table}");
+    }
 }

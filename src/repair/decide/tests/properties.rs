@@ -1,5 +1,6 @@
-//! What the decision never says, in no world; and how often it says what, by the phase of the row and by
-//! whether reads have been late for long, so that no change of a decision goes unnoticed. `TABLE=write cargo test --lib decide` writes the counts again: whoever does, reads the difference.
+//! What the decision never says, in no world; and how often it says what, by the phase of the row and by whether reads have
+//! been late for long. With the counts stands a fingerprint of all answers in their order, so that no change of a decision
+//! goes unnoticed. `TABLE=write cargo test --lib decide` writes them again: whoever does, reads the difference.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,6 +17,10 @@ use crate::row::{Phase, Repair, Target};
 
 /// At least so many worlds are tried: fewer would mean that a part was left out.
 const AT_LEAST: usize = 500_000;
+
+/// The numbers of FNV-1a, a hash that is the same on every machine (IETF draft "The FNV Non-Cryptographic Hash Algorithm").
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
 /// How often each step is the answer.
 const COUNTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/repair/decide/tests/counts.txt");
@@ -40,7 +45,7 @@ struct Case<'a> {
 #[test]
 fn in_no_world_does_the_decision_break_a_rule() {
     let (rows, worlds, principal) = (rows(), worlds(), whose());
-    let (mut tried, mut said) = (0, BTreeMap::new());
+    let (mut tried, mut said, mut fingerprint) = (0, BTreeMap::new(), FNV_OFFSET);
     for is_unattended in [true, false] {
         let rules = Rules { principal: &principal, settle: Duration::from_mins(1), is_unattended, review: &review };
         // Whether somebody attends matters to a restore only.
@@ -55,15 +60,17 @@ fn in_no_world_does_the_decision_break_a_rule() {
                         panic!("{rule}: {step:?}\nrow: {repair:#?}\nworld: {world:#?}\nobserved: {attempt:#?}");
                     }
                     tried += 1;
-                    *said
-                        .entry((phase(repair), attempt.late_since.is_some(), words(&step, repair)))
-                        .or_insert(0_usize) += 1;
+                    let words = words(&step, repair);
+                    fingerprint =
+                        words.bytes().fold(fingerprint, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
+                    *said.entry((phase(repair), attempt.late_since.is_some(), words)).or_insert(0_usize) += 1;
                 }
             }
         }
     }
     assert!(tried > AT_LEAST, "{tried} worlds");
-    let counts = said.into_iter().fold(String::new(), |mut text, ((phase, is_late, words), worlds)| {
+    let head = format!("fingerprint of all answers in their order: {fingerprint:016x}\n");
+    let counts = said.into_iter().fold(head, |mut text, ((phase, is_late, words), worlds)| {
         let reads = if is_late { ", late for long" } else { "" };
         let _ = writeln!(text, "{phase}{reads}: {words}: {worlds}");
         text

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use crate::commands::argument;
 use crate::model::{Home, Region};
 use crate::outcome::{Delay, Doubt, Failure, Gone, Hold, Precedence};
 
@@ -68,6 +69,18 @@ impl FunctionNamed {
     pub fn arn(&self) -> String {
         let (Home { partition, account }, Self { region, name, .. }) = (&self.home, self);
         format!("arn:{partition}:lambda:{region}:{account}:function:{name}")
+    }
+
+    /// For an entry of a report whose remedy is an approval: the command that shows role and entry and asks before it approves.
+    #[must_use]
+    pub fn approval(&self, entry: &Value) -> Option<String> {
+        let text = |name: &str| entry[name].as_str().filter(|text| !text.is_empty());
+        // The payload is JSON: inside a name the quotes would have backslashes.
+        text("remedy").filter(|remedy| remedy.contains(r#""command":"approve""#))?;
+        let [cluster, region, role] = [text("clusterName")?, text("region")?, text("principalArn")?].map(argument);
+        let is_default = self.name == FUNCTION && self.region == self.home.region_of_iam_events();
+        let which = if is_default { String::new() } else { format!(" --function {}", argument(&self.arn())) };
+        Some(format!("access-entry-guard approve --cluster {cluster} --region {region} --role {role}{which}"))
     }
 }
 
@@ -255,13 +268,27 @@ fn of_check(report: &Value, accepted: &[String]) -> Meaning {
     let bad = entries.iter().filter(|entry| matches!(verdict(entry).as_str(), "stale" | "orphaned" | "missing"));
     let bad: Vec<String> = bad.map(verdict).collect();
     if !bad.is_empty() {
-        let next = if bad.iter().all(|verdict| verdict == "missing") {
-            "They are missing. A sweep creates no entry without an unfinished repair; access-entry-guard inventory shows whether \
-             the ledger has one to restore."
+        let next = [
+            ("stale", "A sweep repairs stale ones, or says why they wait: access-entry-guard sweep."),
+            ("orphaned", "The role of an orphaned one is gone: delete the entry, if nobody creates the role again."),
+            (
+                "missing",
+                "A missing one stays missing, unless a repair of it is unfinished; access-entry-guard inventory shows \
+                 whether the ledger has one to restore.",
+            ),
+        ];
+        let is_there = |(verdict, _): &&(&str, &str)| bad.iter().any(|other| other == verdict);
+        let next: Vec<&str> = next.iter().filter(is_there).map(|(_, words)| *words).collect();
+        let next = next.join(" ");
+        let (bad, all) = (bad.len(), entries.len());
+        let which = if all == 1 {
+            "The entry does not let its role in.".to_owned()
+        } else if bad == 1 {
+            format!("1 of {all} entries does not let its role in.")
         } else {
-            "A sweep repairs stale ones, or says why they wait: access-entry-guard sweep"
+            format!("{bad} of {all} entries do not let their role in.")
         };
-        return Meaning::new(1, format!("{} of {} entries do not let their role in. {next}", bad.len(), entries.len()));
+        return Meaning::new(1, format!("{which} {next}"));
     }
     if let Some(reason) = report["reason"].as_str() {
         return Meaning::new(2, format!("Nothing was looked at: {reason}."));
@@ -269,8 +296,9 @@ fn of_check(report: &Value, accepted: &[String]) -> Meaning {
     let spots = report["blindSpots"].as_array().map_or(0, Vec::len);
     let unseen = count(report, "entriesNotReached") + count(report, "entriesOmitted");
     if spots > 0 || unseen > 0 {
-        let spots = if spots > 0 { format!("; {spots} clusters or Regions could not be read") } else { String::new() };
-        let unseen = if unseen > 0 { format!("; {unseen} entries are not in the report") } else { String::new() };
+        let spots =
+            if spots > 0 { format!("; clusters or Regions that could not be read: {spots}") } else { String::new() };
+        let unseen = if unseen > 0 { format!("; entries that are not in the report: {unseen}") } else { String::new() };
         return Meaning::new(2, format!("Not everything was seen{spots}{unseen}."));
     }
     let is_accepted = |entry: &Value| {
@@ -292,7 +320,7 @@ fn of_check(report: &Value, accepted: &[String]) -> Meaning {
         all => {
             let fresh = entries.iter().filter(|entry| verdict(entry) == "fresh").count();
             let rest = if fresh < all { format!(", {} accepted by reason", all - fresh) } else { String::new() };
-            Meaning::new(0, format!("{all} entries looked at: {fresh} fresh{rest}."))
+            Meaning::new(0, format!("{} looked at: {fresh} fresh{rest}.", counted(all, "entry", "entries")))
         }
     }
 }

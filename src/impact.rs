@@ -165,8 +165,8 @@ impl Users {
         let why = match self.unread.get(&kind)? {
             Unread::NotInTime => {
                 format!(
-                    "The work on the entries ended before all {what} were read. Those that were not read are missing \
-                     in `impact`."
+                    "The work on the entries ended before all {what} of the cluster were looked at, so `impact` may lack \
+                     some of them."
                 )
             }
             Unread::TooMany => format!(

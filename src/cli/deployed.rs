@@ -216,8 +216,8 @@ impl<'a> Guard<'a> {
     pub(crate) async fn send(&self, word: Word, payload: Vec<u8>) -> Result<Reply, Stop> {
         let bar = ProgressBar::new_spinner();
         bar.set_message(format!(
-            "{} in {} is at work, for 15 minutes at most: it waits until a new role is a minute old, and it waits a \
-             minute before it removes an entry",
+            "{} in {} is at work, for 15 minutes at most: it waits until a new role is SETTLE_SECONDS old (a minute, if it \
+             was not changed), and it waits as long before it removes an entry",
             self.named.name, self.named.region
         ));
         bar.enable_steady_tick(Duration::from_millis(200));
@@ -238,7 +238,7 @@ impl<'a> Guard<'a> {
                     eprintln!("access-entry-guard: {}", shown(&summary));
                 }
             }
-            (Answer::Report(report), format) => print(&report::as_text(report, &summary, format)?)?,
+            (Answer::Report(report), format) => print(&report::as_text(report, &summary, format, &self.named)?)?,
             _ => eprintln!("access-entry-guard: {}", shown(&self.why_it_failed(&answer, &summary))),
         }
         Ok(status)
@@ -285,7 +285,7 @@ impl<'a> Guard<'a> {
             FaultKind::Throttled if why.is_reserved_concurrency => format!(
                 "the function is stopped (its reserved concurrency is 0), or all its reserved concurrency is in use; \
                  if the function is stopped, start it again with aws lambda delete-function-concurrency --region \
-                 {region} --function-name {name}"
+                 {region} --function-name {name}, or set the value of ReservedConcurrency again, if the stack has one"
             ),
             FaultKind::Throttled => {
                 format!("Lambda refuses invocations for now ({fault}); run the command again later")

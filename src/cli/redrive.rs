@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use access_entry_guard::aws::sqs::{Message, Queue};
 use access_entry_guard::deployed::record::Record;
-use access_entry_guard::deployed::{Answer, Word, meaning};
+use access_entry_guard::deployed::{Answer, Word, counted, meaning};
 use access_entry_guard::fault::{Fault, FaultKind};
 use serde_json::{Value, json};
 
@@ -64,6 +64,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
     };
     let mut done: Vec<Done> = Vec::new();
     let mut stopped = None;
+    let mut is_one_unanswered = false;
     loop {
         let message = match queue.receive(if arguments.show { HIDDEN_TO_SHOW } else { HIDDEN }).await {
             Ok(Some(message)) => message,
@@ -89,6 +90,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
                 done.push(record);
             }
             Err(why) => {
+                is_one_unanswered = true;
                 stopped = Some(why);
                 break;
             }
@@ -97,22 +99,20 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
     for left in done.iter().filter(|record| !record.is_deleted) {
         give_back(&queue, &left.message).await;
     }
-    let left = done.iter().filter(|record| !record.is_deleted).count();
+    let left = done.iter().filter(|record| !record.is_deleted).count() + usize::from(is_one_unanswered);
+    let deleted = done.iter().filter(|record| record.is_deleted).count();
     match format {
         Format::Json => print_json(&json!({
-            "version": "1", "queue": name, "deleted": done.len() - left, "left": left,
+            "version": "1", "queue": name, "deleted": deleted, "left": left,
             "records": done.iter().map(to_json).collect::<Vec<_>>(),
         }))?,
         Format::Markdown => print(&sheet(&done).markdown())?,
         Format::Csv => print(&sheet(&done).csv()?)?,
         Format::Table | Format::Html => {
-            let (all, deleted) = (done.len(), done.len() - left);
-            let became = if arguments.show {
-                "none sent"
-            } else {
-                &format!("{deleted} succeeded and were deleted, {left} left")
-            };
-            print(&format!("{all} records in {name}: {became}."))?;
+            let became =
+                if arguments.show { "none sent" } else { &format!("{deleted} succeeded and deleted, {left} left") };
+            let rest = if is_one_unanswered { " The others were not looked at." } else { "" };
+            print(&format!("{} in {name}: {became}.{rest}", counted(deleted + left, "record", "records")))?;
         }
     }
     match stopped {
@@ -127,7 +127,10 @@ fn seen(message: Message, record: Record) -> Done {
         Ok(_) => "redrive sends it again".to_owned(),
         Err(why) => format!("redrive leaves it in the queue: {why}"),
     };
-    let result = if record.error.is_empty() { next } else { format!("{}; {next}", record.error) };
+    let result = match record.error.as_str() {
+        "" => next,
+        error => format!("the function answered: {error}\n{next}"),
+    };
     Done { message, record, is_deleted: false, result }
 }
 
@@ -186,13 +189,14 @@ fn about(record: &Record) -> String {
 }
 
 fn line(done: &Done) -> String {
-    format!("{}  {}  {}", shown(&done.message.id), shown(&about(&done.record)), shown(&done.result))
+    let result = done.result.lines().map(shown).collect::<Vec<_>>().join("\n    ");
+    format!("{}  {}\n    {result}", shown(&done.message.id), shown(&about(&done.record)))
 }
 
 fn to_json(done: &Done) -> Value {
     json!({
         "messageId": done.message.id, "about": done.record.about, "condition": done.record.condition,
-        "deleted": done.is_deleted, "result": done.result,
+        "deleted": done.is_deleted, "result": done.result, "body": done.message.body,
     })
 }
 

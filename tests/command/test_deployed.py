@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import pty
 import subprocess
 from pathlib import Path
@@ -59,7 +60,7 @@ def test_a_check_ends_with_1_if_an_entry_is_stale_and_repairs_nothing(function, 
 
     assert said.status == 1, said
     assert "stale" in said.out
-    assert "1 of 1 entries do not let their role in. A sweep repairs stale ones" in said.out
+    assert "The entry does not let its role in. A sweep repairs stale ones" in said.out
     assert not is_bound(function, "node")
 
 
@@ -132,6 +133,17 @@ def test_a_repair_is_done_and_what_is_held_is_no_failure(function, command):
     assert function.do("admitted", role="node") == 2
     assert said.status == 0 and "held: privileged" in said.out, said
     assert not is_bound(function, "admin")
+
+
+def test_for_a_held_entry_the_command_that_asks_is_printed_first_and_approves_it(function, command):
+    role = a_held_entry(function)
+
+    said = command("repair", "--role", "admin", "--output", "table")
+
+    (line,) = [line for line in said.out.splitlines() if line.startswith("access-entry-guard approve ")]
+    assert said.out.index(line) < said.out.index("aws lambda invoke")
+    assert command(*shlex.split(line)[1:], "--role-id", role["RoleId"]).status == 0
+    assert is_bound(function, "admin")
 
 
 def test_a_repair_that_is_not_done_ends_with_1_and_says_where_its_report_is(function, command):

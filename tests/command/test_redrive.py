@@ -56,9 +56,9 @@ def test_an_event_is_handed_in_by_the_plain_name_and_its_record_deleted(function
     assert queued(function) == []
     (call,) = function.do("invoked")
     assert call["alias"] is None
-    first, last = said.out.splitlines()
-    assert "CreateRole node" in first and "(RetriesExhausted)" in first and "2 repaired" in first
-    assert last == f"1 records in {QUEUE}: 1 succeeded and were deleted, 0 left."
+    about, result, last = said.out.splitlines()
+    assert "CreateRole node" in about and "(RetriesExhausted)" in about and "2 repaired" in result
+    assert last == f"1 record in {QUEUE}: 1 succeeded and deleted, 0 left."
 
 
 def test_a_trusted_creator_is_not_believed_and_a_held_entry_ends_its_record(function, command):
@@ -96,14 +96,23 @@ def test_show_says_what_the_function_answered_and_changes_nothing(function, comm
     said = command("redrive", "--show", "--output", "table")
 
     assert said.status == 1, said
-    first, second, last = said.out.splitlines()
-    assert "CreateRole admin" in first
-    assert first.endswith("(RetriesExhausted)  1 entry could not be repaired; redrive sends it again")
-    assert "redrive leaves it in the queue: it is for the command forget" in second
+    first, answered, sent, second, left, last = (line.strip() for line in said.out.splitlines())
+    assert "CreateRole admin" in first and first.endswith("(RetriesExhausted)")
+    assert (answered, sent) == ("the function answered: 1 entry could not be repaired", "redrive sends it again")
+    assert "forget" in second and "redrive leaves it in the queue: it is for the command forget" in left
     assert last == f"2 records in {QUEUE}: none sent."
     assert function.do("invoked") == []
     assert sorted(message["body"] for message in queued(function)) == sorted(bodies)
     assert all(message["hiddenSeconds"] == 0 for message in queued(function))
+
+
+def test_what_is_shown_has_each_whole_message_so_that_it_can_be_kept(function, command):
+    bodies = [record({"command": "forget"}, ":approve"), "no JSON"]
+    function.do("queue", name=QUEUE, bodies=bodies)
+
+    said = command("redrive", "--show", "--output", "json")
+
+    assert sorted(shown["body"] for shown in json.loads(said.out)["records"]) == sorted(bodies)
 
 
 def test_what_a_person_has_to_decide_is_shown_and_left_for_everybody_to_see(function, command):
@@ -145,10 +154,10 @@ def test_a_record_that_fails_again_is_left_and_the_others_are_handed_in(function
     said = command("redrive", "--output", "table")
 
     assert said.status == 1, said
-    first, second, last = said.out.splitlines()
+    _, first, _, second, last = said.out.splitlines()
     assert "left in the queue: RepairIncomplete: " in first
     assert "sent again and deleted: Ignored: " in second
-    assert last == f"2 records in {QUEUE}: 1 succeeded and were deleted, 1 left."
+    assert last == f"2 records in {QUEUE}: 1 succeeded and deleted, 1 left."
     assert [(message["body"], message["hiddenSeconds"]) for message in queued(function)] == [(failing, 0)]
 
 
@@ -175,6 +184,7 @@ def test_while_the_function_is_stopped_nothing_is_lost(aws, command):
     said = command("redrive")
 
     assert said.status == 2 and "delete-function-concurrency" in said.err, said
+    assert (json.loads(said.out)["deleted"], json.loads(said.out)["left"]) == (0, 1)
     assert [(message["body"], message["hiddenSeconds"]) for message in queued(aws)] == [(bodies[0], 0)]
 
 

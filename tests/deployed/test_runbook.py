@@ -121,7 +121,7 @@ def test_the_first_look_shows_that_the_entry_is_older_than_its_role(run, world):
 
 def test_a_node_entry_is_repaired_without_the_command_and_never_twice(run, world):
     world.stale_node()
-    block = block_with("[ ! -s entry.json ]")
+    block = block_with("grep -q '\"EC2_LINUX\"'")
 
     run(block)
 
@@ -137,7 +137,7 @@ def test_an_entry_of_another_type_is_left_alone_without_the_command(run, world):
     world.held()
     before = world.cluster.entry(world.role)
 
-    run(block_with("[ ! -s entry.json ]"), status=1)
+    run(block_with("grep -q '\"EC2_LINUX\"'"), status=1)
 
     assert world.cluster.entry(world.role) == before
 
@@ -165,7 +165,7 @@ def test_the_alarms_that_are_on_can_be_listed(run, stack):
 def test_a_tagged_entry_is_ignored_until_the_tag_is_gone(run, stack, world):
     world.held()
     row = next(line for line in chapter("Stop and pause").splitlines() if line.startswith("| one cluster |"))
-    tag, untag = re.findall(r"`(aws eks [^`]+)`", row)
+    tag, _, untag = re.findall(r"`(aws eks [^`]+)`", row)
     arn = world.cluster.entry(world.role)["accessEntryArn"]
 
     def reason() -> str:
@@ -315,6 +315,9 @@ def test_an_entry_is_rejected_and_what_it_had_is_saved(run, world):
 
     assert not world.has_entry()
     assert all(part in saved for part in ["accessEntryArn", ADMIN_POLICY])
+    # Pasted again, the block does not empty the only copy.
+    run(block_of("Reject an entry"), status=1)
+    assert "accessEntryArn" in (run.directory / "entry.json").read_text()
 
 
 def test_an_archived_entry_is_found_and_restored(stack, run, world):
@@ -327,9 +330,11 @@ def test_an_archived_entry_is_found_and_restored(stack, run, world):
     assert not world.has_entry()
     stack.deploy(SettleSeconds="0", OnRoleDeleted="report")
     world.role = create_role(world.emulator, "node", PEOPLE)
-    find, restore = blocks("sh", chapter("Restore an entry"))
+    find, ask, restore = blocks("sh", chapter("Restore an entry"))
 
     assert role["Arn"] in run(find)
+    run(ask, status=2)
+    assert not world.has_entry(), "nobody was asked"
     said = run(with_present_id(restore, world.role))
 
     assert world.role["RoleId"] in said and world.is_fresh()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use access_entry_guard::deployed::{Answer, Word, meaning};
+use access_entry_guard::deployed::{Answer, Word, counted, meaning};
 use access_entry_guard::model::Region;
 use access_entry_guard::row::form::rfc3339;
 use serde_json::Value;
@@ -122,16 +122,16 @@ fn for_people(whole: &Value, rows: &[Value]) -> String {
         let cells = ["principalArn", "clusterName", "region", "type"].map(|column| cell(row, column));
         cells.into_iter().chain([grants(row), known, cell(row, "verifiedAt")]).collect()
     };
-    let columns = vec!["principal", "cluster", "region", "type", "grants", "state", "verified"];
+    let columns = vec!["principal", "cluster", "region", "type", "grants", "known", "verified"];
     let mut out = String::new();
     if !rows.is_empty() {
         let _ = writeln!(out, "{}\n", Sheet { columns, rows: rows.iter().map(row).collect() }.table());
     }
     let _ = writeln!(
         out,
-        "{} rows. An entry that the function has never found good is not in its ledger; access-entry-guard scan \
+        "{}. An entry that the function has never found good is not in its ledger; access-entry-guard scan \
          shows it.",
-        rows.len()
+        counted(rows.len(), "row", "rows")
     );
     if let Some(token) = whole["nextToken"].as_str() {
         let _ = writeln!(out, "There are more rows. Continue with --next-token '{}'", shown(token));

@@ -2,18 +2,19 @@
 
 use std::fmt::Write as _;
 
+use access_entry_guard::deployed::FunctionNamed;
 use serde_json::Value;
 
 use crate::output::{Format, Sheet, shown};
 use crate::stop::Stop;
 
 /// A report in another form than JSON.
-pub(super) fn as_text(report: &Value, summary: &str, format: Format) -> Result<String, Stop> {
+pub(super) fn as_text(report: &Value, summary: &str, format: Format, function: &FunctionNamed) -> Result<String, Stop> {
     let entries = report["entries"].as_array().map_or(&[][..], Vec::as_slice);
     match format {
         Format::Markdown => Ok(whole(entries).markdown()),
         Format::Csv => whole(entries).csv(),
-        Format::Table | Format::Json | Format::Html => Ok(for_people(report, entries, summary)),
+        Format::Table | Format::Json | Format::Html => Ok(for_people(report, entries, summary, function)),
     }
 }
 
@@ -30,7 +31,7 @@ fn whole(entries: &[Value]) -> Sheet {
 }
 
 /// The entries, worst first as the function sent them; what to do about each; what was not seen; and one line about it all.
-fn for_people(report: &Value, entries: &[Value], summary: &str) -> String {
+fn for_people(report: &Value, entries: &[Value], summary: &str, function: &FunctionNamed) -> String {
     let mut out = String::new();
     if !entries.is_empty() {
         let row = |entry: &Value| {
@@ -47,7 +48,7 @@ fn for_people(report: &Value, entries: &[Value], summary: &str) -> String {
         let _ = writeln!(out, "{}", sheet.table());
     }
     for entry in entries {
-        describe(&mut out, entry);
+        describe(&mut out, entry, function);
     }
     let spots = report["blindSpots"].as_array().map_or(&[][..], Vec::as_slice);
     if !spots.is_empty() {
@@ -70,7 +71,7 @@ fn for_people(report: &Value, entries: &[Value], summary: &str) -> String {
     out
 }
 
-fn describe(out: &mut String, entry: &Value) {
+fn describe(out: &mut String, entry: &Value, function: &FunctionNamed) {
     if text(entry, "detail").is_empty() && text(entry, "remedy").is_empty() {
         return;
     }
@@ -79,16 +80,28 @@ fn describe(out: &mut String, entry: &Value) {
     if !text(entry, "detail").is_empty() {
         let _ = writeln!(out, "  {}", shown(text(entry, "detail")));
     }
-    for (name, words) in
-        [("roleCreatedBy", "The role was created by"), ("claimedBy", "Asked for by someone who claims to be")]
-    {
-        if !text(entry, name).is_empty() {
-            let _ = writeln!(out, "  {words} {}", shown(text(entry, name)));
-        }
+    if !text(entry, "roleCreatedBy").is_empty() {
+        let creator = shown(text(entry, "roleCreatedBy"));
+        let _ = writeln!(
+            out,
+            "  The event names as the role's creator: {creator}. If a person sends an event, this does not count."
+        );
+    }
+    if !text(entry, "claimedBy").is_empty() {
+        let _ = writeln!(out, "  Asked for by someone who claims to be {}", shown(text(entry, "claimedBy")));
     }
     if !text(entry, "remedy").is_empty() {
         let remedy = text(entry, "remedy").lines().map(shown).collect::<Vec<_>>().join("\n");
-        let _ = writeln!(out, "  The remedy:\n\n{remedy}");
+        let Some(approve) = function.approval(entry) else {
+            let _ = writeln!(out, "  The remedy:\n\n{remedy}");
+            return;
+        };
+        let approve = shown(&approve);
+        let _ = writeln!(
+            out,
+            "  The remedy, which shows the role and the entry and asks first:\n\n{approve}\n\n  The same at once, with the AWS CLI \
+             alone:\n\n{remedy}"
+        );
     }
 }
 
@@ -96,8 +109,16 @@ fn describe(out: &mut String, entry: &Value) {
 mod tests {
     use serde_json::json;
 
+    use access_entry_guard::deployed::FunctionNamed;
+    use access_entry_guard::model::Home;
+
     use super::as_text;
     use crate::output::Format;
+
+    fn function() -> FunctionNamed {
+        let home = Home { partition: "aws".to_owned(), account: "111122223333".to_owned() };
+        FunctionNamed::parse("access-entry-guard", None, &home).expect("a name")
+    }
 
     #[test]
     fn what_comes_from_an_account_moves_no_cursor() {
@@ -111,7 +132,7 @@ mod tests {
             "forgotten": {"note": evil},
         });
         for format in [Format::Table, Format::Markdown] {
-            let text = as_text(&report, evil, format).expect("a text");
+            let text = as_text(&report, evil, format, &function()).expect("a text");
             assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
         }
     }
@@ -119,7 +140,7 @@ mod tests {
     #[test]
     fn a_remedy_of_two_lines_is_two_lines() {
         let entry = json!({"verdict": "stale", "outcome": "held", "remedy": "# First deploy.\naws lambda invoke"});
-        let text = as_text(&json!({"entries": [entry]}), "1 held.", Format::Table).expect("a text");
+        let text = as_text(&json!({"entries": [entry]}), "1 held.", Format::Table, &function()).expect("a text");
         assert!(text.lines().any(|line| line == "aws lambda invoke"), "{text}");
     }
 
@@ -133,7 +154,7 @@ mod tests {
             ],
             "blindSpots": [{"region": "eu-west-2", "reason": "accessDenied", "detail": "ListClusters"}],
         });
-        let text = as_text(&report, "1 held.", Format::Table).expect("a text");
+        let text = as_text(&report, "1 held.", Format::Table, &function()).expect("a text");
         let order = [
             "held: privileged",
             "Look at it.",

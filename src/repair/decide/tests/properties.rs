@@ -60,10 +60,10 @@ fn in_no_world_does_the_decision_break_a_rule() {
                         panic!("{rule}: {step:?}\nrow: {repair:#?}\nworld: {world:#?}\nobserved: {attempt:#?}");
                     }
                     tried += 1;
-                    let words = words(&step, repair);
+                    let answer = words(&step, repair);
                     fingerprint =
-                        words.bytes().fold(fingerprint, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
-                    *said.entry((phase(repair), attempt.late_since.is_some(), words)).or_insert(0_usize) += 1;
+                        answer.bytes().fold(fingerprint, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
+                    *said.entry((phase(repair), attempt.late_since.is_some(), answer)).or_insert(0_usize) += 1;
                 }
             }
         }

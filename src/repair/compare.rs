@@ -1,4 +1,4 @@
-//! Is it still the entry, the role and the permission that the row was opened for? Asked by the decision, and once more by
+//! Is it still the entry, the role and the permission that the row was opened for? Asked by the decision, and in part once more by
 //! the deletion directly before it is sent.
 
 use super::step::{Attempt, Origin, Rules};

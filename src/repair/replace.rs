@@ -4,7 +4,7 @@ use futures::future::{join, join3};
 use time::OffsetDateTime;
 
 use super::calls::{Calls, examined, look};
-use super::compare::{is_as_it_was, is_as_wanted, review_again};
+use super::compare::{is_as_wanted, review_again};
 use super::perform::{Next, Work};
 use super::step::{Associated, Cause, Creation, Deletion, Ending, Rules, World};
 use crate::fault::{Fault, FaultKind};
@@ -13,6 +13,7 @@ use crate::limits::LEAST_FOR_ANOTHER_CREATION;
 use crate::model::{Cluster, RoleState};
 use crate::outcome::Delay;
 use crate::row::Phase;
+use crate::sighting::Examined;
 
 /// Deletes the entry of the row. `DeleteAccessEntry` has no precondition: so the row is written, which proves that the
 /// lease is still ours, and the entry and its policies are read directly before, in a turn of their own. What an owner
@@ -40,14 +41,10 @@ pub(super) async fn delete(work: &mut Work, rules: &Rules<'_>, calls: &impl Call
     };
     let kind = work.repair.wanted.kind.clone();
     let seen = examined(calls, &kind).await;
-    let is_the_entry = match (&seen, role.role()) {
-        (Ok(Some(entry)), Some(role)) if is_first => is_as_it_was(&work.repair, rules, role, entry),
-        (Ok(Some(entry)), Some(_)) => {
-            entry.entry.arn == work.repair.target.arn() && is_as_wanted(&work.repair, rules, entry)
-        }
-        _ => false,
-    };
-    if !is_the_entry {
+    // That it is stale was decided for this role ID and this ARN, which cannot become fresh again.
+    let is_the_entry =
+        |entry: &Examined| entry.entry.arn == work.repair.target.arn() && is_as_wanted(&work.repair, rules, entry);
+    if !seen.as_ref().is_ok_and(|entry| entry.as_ref().is_some_and(is_the_entry)) {
         return do_not_delete(work, is_first, seen.err().as_ref(), calls).await;
     }
     if calls.now() >= calls.ends() {

@@ -161,7 +161,10 @@ async fn what_is_not_there_when_the_work_ends_is_left_out_and_the_detail_says_so
     let (_, report) = repair("8", 3, |stage| stage.cloud.when("DescribeNodegroup").nth(2).hang()).await;
     let entry = only(&report);
     assert_eq!(names(entry).len(), 2, "{entry:#}");
-    assert!(entry["detail"].as_str().unwrap().contains("before all node groups of the cluster were looked at"), "{entry:#}");
+    assert!(
+        entry["detail"].as_str().unwrap().contains("before all node groups of the cluster were looked at"),
+        "{entry:#}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

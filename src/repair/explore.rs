@@ -3,7 +3,7 @@
 //! What is real: the decision, every step with its calls, the endings, the verdict, the guardrails, the row and how it is
 //! opened, continued and recorded. A copy is only the order of the questions before an invocation begins to work
 //! (`invocation::begin`, after `Reconciler::try_once`). What is small: one principal, one cluster, one policy; one or two invocations; clocks
-//! that jump. Not explored: restores, removals, refusals for good, an invocation whose lease ends while it works, a row that
+//! that jump. Not explored: restores, removals, refusals for good (but see `refusals`), an invocation whose lease ends while it works, a row that
 //! is read late (reads of the ledger are consistent), and two reads of one turn in another order.
 //!
 //! A step runs from its start with a script that says which of its calls deviates and how ([`world::Deviation`]): cut before
@@ -19,6 +19,7 @@ mod canon;
 mod defects;
 mod invocation;
 mod judge;
+mod refusals;
 mod search;
 mod tests;
 mod world;

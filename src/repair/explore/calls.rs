@@ -56,6 +56,7 @@ enum Goes {
     Throttled,
     ReplyLost,
     CutAfter,
+    Refused(FaultKind),
 }
 
 fn fault(kind: FaultKind) -> Fault {
@@ -105,6 +106,7 @@ impl<'a> Sim<'a> {
                 What::NotArrived => Goes::NotArrived,
                 What::Throttled => Goes::Throttled,
                 What::Late => Goes::Late,
+                What::Refused(kind) => Goes::Refused(kind),
             };
         }
         goes
@@ -117,6 +119,7 @@ impl<'a> Sim<'a> {
         let truth = self.truth.borrow();
         match goes {
             Goes::Throttled => Err(fault(FaultKind::Throttled)),
+            Goes::Refused(kind) => Err(fault(kind)),
             Goes::NotArrived | Goes::ReplyLost => Err(fault(FaultKind::TimedOut)),
             Goes::Late => read(&truth, true).or_else(|| read(&truth, false)).ok_or_else(|| fault(FaultKind::NotFound)),
             Goes::Well | Goes::CutAfter => read(&truth, false).ok_or_else(|| fault(FaultKind::NotFound)),
@@ -130,8 +133,10 @@ impl<'a> Sim<'a> {
         make: impl FnOnce(&mut Truth) -> Result<T, FaultKind>,
     ) -> Result<T, FaultKind> {
         let goes = self.enter(name, Kind::Change).await;
-        if goes == Goes::Throttled {
-            return Err(FaultKind::Throttled);
+        match goes {
+            Goes::Throttled => return Err(FaultKind::Throttled),
+            Goes::Refused(kind) => return Err(kind),
+            _ => {}
         }
         let is_unclear = goes != Goes::Well && matches!(name, "DeleteAccessEntry" | "CreateAccessEntry");
         self.truth.borrow_mut().is_unclear |= is_unclear;

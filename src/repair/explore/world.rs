@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use time::{Duration, OffsetDateTime};
 
 use super::super::fixture;
+use crate::fault::FaultKind;
 use crate::model::{Cluster, Role};
 use crate::row::{Before, Phase, Row, State};
 use crate::sighting::Examined;
@@ -156,6 +157,8 @@ pub(super) enum What {
     Throttled,
     /// The answer is from before the last change.
     Late,
+    /// The call is refused in this way. The search does not go through these; [`super::refusals`] does.
+    Refused(FaultKind),
 }
 
 /// One deviation of a step: at its n-th call.

@@ -12,7 +12,7 @@ use crate::guardrail;
 use crate::model::RoleState;
 use crate::repair::decide::decide;
 use crate::repair::fixture::{cluster, now, role_id};
-use crate::repair::step::{Attempt, Deletion, Ending, Rehearsal, RowAfter, Rules, Step, World};
+use crate::repair::step::{Attempt, Deletion, Ending, Origin, Rehearsal, RowAfter, Rules, Step, World};
 use crate::row::{Phase, Repair, Target};
 
 /// At least so many worlds are tried: fewer would mean that a part was left out.
@@ -135,6 +135,12 @@ impl Case<'_> {
         let is_allowed = self.is_same_cluster() || *self.step == Step::TakeBack;
         rule(!changes || is_allowed, "nothing is changed in another cluster")?;
         rule(!changes || !self.has_ignore_tag(), "nothing is changed under the ignore tag")?;
+        let is_held_now = self.world.role.role().is_some_and(|role| role.trust_policy.is_some());
+        let is_reviewed_again = self.attempt.origin == Origin::OpenedHere && self.repair.phase == Phase::Opened;
+        rule(
+            !is_held_now || !is_reviewed_again || !matches!(self.step, Step::Delete | Step::Rehearse),
+            "nothing is begun for a role that the guardrails hold by now",
+        )?;
         let is_rehearsed = matches!(self.attempt.rehearsal, Rehearsal::Made(_));
         let withdraws = matches!(self.step, Step::Withdraw(_)) && self.is_same_cluster() && !is_rehearsed;
         rule(

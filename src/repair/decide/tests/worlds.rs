@@ -30,7 +30,7 @@ pub(super) const LONG: Duration = Duration::minutes(2);
 /// What the guardrails say of each role.
 pub(super) fn review(snapshot: &Snapshot, cluster: &Cluster, role: &Role) -> Result<Permit, Refusal> {
     guardrail::tags(snapshot, cluster)?;
-    if role.id == role_id(REFUSED) {
+    if role.id == role_id(REFUSED) || role.trust_policy.is_some() {
         return Err(Refusal::Hold(Hold::HoldAll));
     }
     if role.id == role_id(OBSERVED) {
@@ -151,7 +151,11 @@ pub(super) fn roles() -> Vec<RoleState> {
     let mut young = role(YOUNG);
     young.created_at = now();
     let unreadable = RoleState::Unreadable(Fault::timed_out("GetRole", "no answer"));
-    let present = [role(PERMITTED), role(LATER), refused, role(OBSERVED), young].map(RoleState::Present);
+    // The permitted role, which has been given a trust policy since that the guardrails hold.
+    let mut opened_to_others = role(PERMITTED);
+    opened_to_others.trust_policy = Some("others".to_owned());
+    let present =
+        [role(PERMITTED), role(LATER), refused, role(OBSERVED), young, opened_to_others].map(RoleState::Present);
     present.into_iter().chain([RoleState::Absent, unreadable]).collect()
 }
 

@@ -129,7 +129,8 @@ fn seen(message: Message, record: Record) -> Done {
     };
     let result = match record.error.as_str() {
         "" => next,
-        error => format!("the function answered: {error}\n{next}"),
+        // Foreign text, which must not look like a line of ours.
+        error => format!("the function answered: {}\n{next}", error.lines().collect::<Vec<_>>().join(" ")),
     };
     Done { message, record, is_deleted: false, result }
 }

@@ -89,7 +89,7 @@ def test_the_record_of_a_sweep_becomes_a_sweep(function, command, payload):
 def test_show_says_what_the_function_answered_and_changes_nothing(function, command):
     role = a_held_entry(function)
     failed = json.loads(record(creation_event(role)))
-    failed["responsePayload"] = {"errorType": "RepairIncomplete", "errorMessage": "1 entry could not be repaired"}
+    failed["responsePayload"] = {"errorType": "RepairIncomplete", "errorMessage": "1 entry could not be repaired\nsent again"}
     bodies = [json.dumps(failed), record({"command": "forget"}, ":approve")]
     function.do("queue", name=QUEUE, bodies=bodies)
 
@@ -98,7 +98,7 @@ def test_show_says_what_the_function_answered_and_changes_nothing(function, comm
     assert said.status == 1, said
     first, answered, sent, second, left, last = (line.strip() for line in said.out.splitlines())
     assert "CreateRole admin" in first and first.endswith("(RetriesExhausted)")
-    assert (answered, sent) == ("the function answered: 1 entry could not be repaired", "redrive sends it again")
+    assert (answered, sent) == ("the function answered: 1 entry could not be repaired sent again", "redrive sends it again")
     assert "forget" in second and "redrive leaves it in the queue: it is for the command forget" in left
     assert last == f"2 records in {QUEUE}: none sent."
     assert function.do("invoked") == []

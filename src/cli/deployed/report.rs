@@ -107,10 +107,9 @@ fn describe(out: &mut String, entry: &Value, function: &FunctionNamed) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use access_entry_guard::deployed::FunctionNamed;
     use access_entry_guard::model::Home;
+    use serde_json::json;
 
     use super::as_text;
     use crate::output::Format;

@@ -55,3 +55,29 @@ pub(super) fn is_as_wanted(repair: &Repair, rules: &Rules<'_>, entry: &Examined)
 pub(super) fn is_as_sent(repair: &Repair, rules: &Rules<'_>, entry: &Examined) -> bool {
     entry.policies.is_empty() && entry.snapshot().is_recreation_of(&repair.wanted, rules.principal)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::is_as_it_was;
+    use crate::guardrail::Refusal;
+    use crate::repair::decide::tests::worlds::rows;
+    use crate::repair::fixture::{arn, entry, principal, role, role_id};
+    use crate::repair::step::Rules;
+    use crate::row::{Before, Phase, SeenGood, Target};
+
+    #[test]
+    fn an_entry_that_is_younger_than_its_role_is_stale_only_if_it_was_recorded_for_another_role() {
+        let principal = principal();
+        let review = |_: &_, _: &_, _: &_| Err(Refusal::Observed);
+        let rules = Rules { principal: &principal, settle: Duration::ZERO, is_unattended: true, review: &review };
+        let (role, seen) = (role(4), entry(9, &["viewers"], &[]));
+        let mut repair = rows().into_iter().find(|repair| repair.phase == Phase::Opened).expect("an opened row");
+        (repair.target, repair.wanted) = (Target::OfOwner(arn(9)), seen.snapshot());
+        for (recorded, is_stale) in [(role_id(1), true), (role.id.clone(), false)] {
+            repair.before = Before::Recorded(SeenGood { role_id: recorded, verified_at: None });
+            assert_eq!(is_as_it_was(&repair, &rules, &role, &seen), is_stale);
+        }
+    }
+}

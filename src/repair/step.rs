@@ -386,3 +386,24 @@ impl Attempt {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Ending, RowAfter};
+    use crate::outcome::Hold;
+    use crate::repair::decide::tests::worlds::rows;
+    use crate::repair::fixture::now;
+    use crate::row::{Lease, Phase, Repair, State};
+
+    #[test]
+    fn a_deletion_that_was_not_carried_out_opens_the_row_again_and_gives_its_lease_back() {
+        let lease = Lease { owner: "this invocation".to_owned(), until: i64::MAX };
+        for row in rows().into_iter().filter(Repair::is_of_ours) {
+            let repair = Repair { lease: Some(lease.clone()), ..row };
+            let ending = Ending::HeldUndeleted(Hold::HoldAll);
+            let RowAfter::Becomes(state) = ending.row_after(&repair, now()) else { panic!("{repair:?}") };
+            let opened = Repair { phase: Phase::Opened, lease: None, ..repair };
+            assert_eq!(*state, State::Repairing(Box::new(opened)));
+        }
+    }
+}

@@ -199,6 +199,13 @@ fn an_archive_of_a_repair_keeps_for_90_days_which_role_id_was_good_before() {
 }
 
 #[test]
+fn an_archive_of_a_repair_keeps_what_was_archived_before_if_that_has_all_of_it() {
+    let kept = over(archived("replacedByOther")).archive("roleGone", at(1));
+    assert_eq!(kept.wanted, snapshot(&["admins", "viewers"]));
+    assert_eq!(repair().archive("roleGone", at(1)).wanted, snapshot(&["viewers"]));
+}
+
+#[test]
 fn what_was_archived_before_is_put_back_unless_its_time_is_over() {
     let repair = over(archived("replacedByOther"));
     assert_eq!(repair.put_back(at(99)), Some(State::Archived(Box::new(archived("replacedByOther")))));

@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::table::words;
-use super::worlds::{LATER, PERMITTED, attempts, review, rows, whose, worlds};
+use super::worlds::{LATER, PERMITTED, attempt, attempts, late, review, rows, whose, worlds};
 use crate::guardrail;
 use crate::model::RoleState;
 use crate::repair::decide::decide;
 use crate::repair::fixture::{cluster, now, role_id};
-use crate::repair::step::{Attempt, Deletion, Ending, Origin, Rehearsal, RowAfter, Rules, Step, World};
+use crate::repair::step::{Attempt, Cause, Deletion, Ending, Origin, Rehearsal, RowAfter, Rules, Step, World};
 use crate::row::{Phase, Repair, Target};
 
 /// At least so many worlds are tried: fewer would mean that a part was left out.
@@ -235,4 +235,19 @@ impl Case<'_> {
         let present = self.world.entry.as_ref().map(crate::sighting::Examined::snapshot);
         std::iter::once(&self.repair.wanted).chain(&present).any(|snapshot| guardrail::tags(snapshot, there).is_err())
     }
+}
+
+#[test]
+fn reads_that_contradict_what_is_known_count_after_three_and_a_minute() {
+    let principal = whose();
+    let rules = Rules { principal: &principal, settle: Duration::from_mins(1), is_unattended: true, review: &review };
+    let is_ours = |repair: &&Repair| repair.phase == Phase::Opened && repair.is_of_ours();
+    let rows = rows();
+    let repair = rows.iter().find(is_ours).unwrap();
+    let role = RoleState::Present(crate::repair::fixture::role(PERMITTED));
+    let world = World { cluster: Some(cluster(0)), entry: None, role };
+    let (seldom, long) = (attempt(repair, Origin::OpenedHere), late(&attempt(repair, Origin::OpenedHere)));
+    let often = Attempt { late_since: Some(now()), ..long.clone() };
+    let is_late = |attempt| matches!(decide(repair, &world, attempt, &rules, now()), Step::Wait(Cause::LateRead));
+    assert_eq!([is_late(&seldom), is_late(&often), is_late(&long)], [true, true, false]);
 }

@@ -262,25 +262,26 @@ fn count(report: &Value, name: &str) -> usize {
     report[name].as_u64().map_or(0, |count| usize::try_from(count).unwrap_or(usize::MAX))
 }
 
+/// The verdicts of entries that do not let their role in, and what to do about each.
+const LOCKED_OUT: [(&str, &str); 3] = [
+    ("stale", "A sweep repairs stale ones, or says why they wait: access-entry-guard sweep."),
+    ("orphaned", "The role of an orphaned one is gone: delete the entry, if nobody creates the role again."),
+    (
+        "missing",
+        "A missing one stays missing, unless a repair of it is unfinished; access-entry-guard inventory shows whether the \
+         ledger has one to restore.",
+    ),
+];
+
 fn of_check(report: &Value, accepted: &[String]) -> Meaning {
     let entries = entries(report);
     let verdict = |entry: &Value| entry["verdict"].as_str().unwrap_or_default().to_owned();
-    let bad = entries.iter().filter(|entry| matches!(verdict(entry).as_str(), "stale" | "orphaned" | "missing"));
-    let bad: Vec<String> = bad.map(verdict).collect();
-    if !bad.is_empty() {
-        let next = [
-            ("stale", "A sweep repairs stale ones, or says why they wait: access-entry-guard sweep."),
-            ("orphaned", "The role of an orphaned one is gone: delete the entry, if nobody creates the role again."),
-            (
-                "missing",
-                "A missing one stays missing, unless a repair of it is unfinished; access-entry-guard inventory shows \
-                 whether the ledger has one to restore.",
-            ),
-        ];
-        let is_there = |(verdict, _): &&(&str, &str)| bad.iter().any(|other| other == verdict);
-        let next: Vec<&str> = next.iter().filter(is_there).map(|(_, words)| *words).collect();
-        let next = next.join(" ");
-        let (bad, all) = (bad.len(), entries.len());
+    let with_verdict = |of: &str| entries.iter().filter(|entry| verdict(entry) == of).count();
+    let bad: usize = LOCKED_OUT.iter().map(|(verdict, _)| with_verdict(verdict)).sum();
+    if bad > 0 {
+        let advice = LOCKED_OUT.iter().filter(|(verdict, _)| with_verdict(verdict) > 0).map(|(_, advice)| *advice);
+        let advice = advice.collect::<Vec<_>>().join(" ");
+        let all = entries.len();
         let which = if all == 1 {
             "The entry does not let its role in.".to_owned()
         } else if bad == 1 {
@@ -288,7 +289,7 @@ fn of_check(report: &Value, accepted: &[String]) -> Meaning {
         } else {
             format!("{bad} of {all} entries do not let their role in.")
         };
-        return Meaning::new(1, format!("{which} {next}"));
+        return Meaning::new(1, format!("{which} {advice}"));
     }
     if let Some(reason) = report["reason"].as_str() {
         return Meaning::new(2, format!("Nothing was looked at: {reason}."));

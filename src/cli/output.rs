@@ -13,7 +13,7 @@ mod text;
 
 pub(crate) use page::Page;
 pub(crate) use sheet::Sheet;
-pub(crate) use text::shown;
+pub(crate) use text::{shown, shown_lines};
 
 /// The form of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -9,7 +9,7 @@ use access_entry_guard::fault::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use crate::deployed::{Guard, Which, format_of};
-use crate::output::{Format, Output, Sheet, print, print_json, shown};
+use crate::output::{Format, Output, Sheet, print, print_json, shown, shown_lines};
 use crate::session::Session;
 use crate::stop::Stop;
 
@@ -123,7 +123,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
 
 /// Shows a record: what the function had answered, and what a redrive would do with it.
 fn seen(message: Message, record: Record) -> Done {
-    let next = match &record.hand_in {
+    let next = match &record.to_send {
         Ok(_) => "redrive sends it again".to_owned(),
         Err(why) => format!("redrive leaves it in the queue: {why}"),
     };
@@ -137,7 +137,7 @@ fn seen(message: Message, record: Record) -> Done {
 
 /// Hands one record in, if it may be, and deletes it if that ended well.
 async fn attend(guard: &Guard<'_>, queue: &Queue, message: Message, record: Record) -> Result<Done, Stop> {
-    let payload = match &record.hand_in {
+    let payload = match &record.to_send {
         Ok(payload) => payload.to_string().into_bytes(),
         Err(why) => {
             let result = format!("left in the queue: {why}");
@@ -190,7 +190,7 @@ fn about(record: &Record) -> String {
 }
 
 fn line(done: &Done) -> String {
-    let result = done.result.lines().map(shown).collect::<Vec<_>>().join("\n    ");
+    let result = shown_lines(&done.result).replace('\n', "\n    ");
     format!("{}  {}\n    {result}", shown(&done.message.id), shown(&about(&done.record)))
 }
 

@@ -20,7 +20,7 @@ pub struct Record {
     /// What the function answered at last; empty if the record does not say.
     pub error: String,
     /// What is sent, or why nothing is.
-    pub hand_in: Result<Value, Left>,
+    pub to_send: Result<Value, Left>,
 }
 
 /// Why a record is left where it is.
@@ -63,13 +63,13 @@ impl Record {
             about: about(&record["requestPayload"]),
             condition: text("/requestContext/condition"),
             error: text("/responsePayload/errorMessage"),
-            hand_in: hand_in(&record, function),
+            to_send: to_send(&record, function),
         }
     }
 }
 
 /// What of a record is sent, or why nothing is.
-fn hand_in(record: &Value, function: &FunctionNamed) -> Result<Value, Left> {
+fn to_send(record: &Value, function: &FunctionNamed) -> Result<Value, Left> {
     let (payload, context) = (&record["requestPayload"], &record["requestContext"]);
     if !payload.is_object() || !context.is_object() {
         return Err(Left::NoRecord);
@@ -141,7 +141,7 @@ mod tests {
     fn the_record_of_an_event_is_handed_in_whole_so_that_its_creator_counts_for_nothing() {
         let record = record(&event());
         let read = read(&record);
-        assert_eq!(read.hand_in, Ok(record));
+        assert_eq!(read.to_send, Ok(record));
         assert_eq!((read.about.as_str(), read.condition.as_str()), ("CreateRole node", "RetriesExhausted"));
     }
 
@@ -151,7 +151,7 @@ mod tests {
             json!({"command": "sweep", "region": "eu-west-1"}),
             json!({"source": "aws.scheduler", "detail-type": "Scheduled Event"}),
         ] {
-            assert_eq!(read(&record(&payload)).hand_in, Ok(payload));
+            assert_eq!(read(&record(&payload)).to_send, Ok(payload));
         }
     }
 
@@ -160,11 +160,11 @@ mod tests {
         for word in ["approve", "restore", "forget", "repair", "check", "Sweep", ""] {
             let mut payload = event();
             payload["command"] = json!(word);
-            assert_eq!(read(&record(&payload)).hand_in, Err(Left::Command(word.to_owned())), "{word}");
+            assert_eq!(read(&record(&payload)).to_send, Err(Left::Command(word.to_owned())), "{word}");
         }
         let mut payload = event();
         payload["command"] = json!(["sweep"]);
-        assert_eq!(read(&record(&payload)).hand_in, Err(Left::Command(String::new())));
+        assert_eq!(read(&record(&payload)).to_send, Err(Left::Command(String::new())));
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
         ] {
             let mut record = record(&event());
             record["requestContext"]["functionArn"] = json!(arn);
-            assert_eq!(read(&record).hand_in, Err(Left::OtherFunction(arn.to_owned())), "{arn}");
+            assert_eq!(read(&record).to_send, Err(Left::OtherFunction(arn.to_owned())), "{arn}");
         }
     }
 
@@ -193,7 +193,7 @@ mod tests {
             (record(&json!({"detail-type": "x", "Records": []})), Left::OtherPayload),
             (record(&record(&event())), Left::OtherPayload),
         ] {
-            assert_eq!(read(&body).hand_in, Err(why), "{body}");
+            assert_eq!(read(&body).to_send, Err(why), "{body}");
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::model::{
     AccessEntry, AccessPolicy, AccessScope, Cluster, ClusterRef, EntryType, Home, Region, Role, RoleArn, RoleId,
     Snapshot,
 };
+use crate::row::Phase;
 use crate::sighting::Examined;
 
 /// When number `n` was created.
@@ -69,6 +70,16 @@ pub(super) fn role(n: u32) -> Role {
 /// The ARN of the entry with this number.
 pub(super) fn arn(n: u32) -> String {
     format!("arn:aws:eks:eu-west-1:111122223333:access-entry/prod/role/111122223333/viewer/E{n}")
+}
+
+/// The phase of a repair, as tables of the tests name it.
+pub(super) fn phase_in_words(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Opened => "opened",
+        Phase::DeletionSent { .. } => "deletion sent",
+        Phase::CreationSent { .. } => "creation sent",
+        Phase::Created { .. } => "created",
+    }
 }
 
 pub(super) fn policy(name: &str) -> AccessPolicy {

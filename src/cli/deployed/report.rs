@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use access_entry_guard::deployed::FunctionNamed;
 use serde_json::Value;
 
-use crate::output::{Format, Sheet, shown};
+use crate::output::{Format, Sheet, shown, shown_lines};
 use crate::stop::Stop;
 
 /// A report in another form than JSON.
@@ -63,8 +63,7 @@ fn for_people(report: &Value, entries: &[Value], summary: &str, function: &Funct
     }
     if report["forgotten"].is_object() {
         let row = serde_json::to_string_pretty(&report["forgotten"]).unwrap_or_default();
-        let lines = row.lines().map(shown).collect::<Vec<_>>().join("\n");
-        let _ = writeln!(out, "The row as it was stored:\n{lines}");
+        let _ = writeln!(out, "The row as it was stored:\n{}", shown_lines(&row));
     }
     let gap = if out.is_empty() { "" } else { "\n" };
     let _ = writeln!(out, "{gap}{}", shown(summary));
@@ -91,7 +90,7 @@ fn describe(out: &mut String, entry: &Value, function: &FunctionNamed) {
         let _ = writeln!(out, "  Asked for by someone who claims to be {}", shown(text(entry, "claimedBy")));
     }
     if !text(entry, "remedy").is_empty() {
-        let remedy = text(entry, "remedy").lines().map(shown).collect::<Vec<_>>().join("\n");
+        let remedy = shown_lines(text(entry, "remedy"));
         let Some(approve) = function.approval(entry) else {
             let _ = writeln!(out, "  The remedy:\n\n{remedy}");
             return;

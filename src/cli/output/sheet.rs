@@ -2,7 +2,7 @@
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-use super::shown;
+use super::{shown, shown_lines};
 use crate::stop::Stop;
 
 /// The columns of a sentence in a table that is printed to no terminal.
@@ -67,11 +67,6 @@ impl Sheet {
         let bytes = writer.into_inner().map_err(|error| problem(&error))?;
         String::from_utf8(bytes).map_err(|error| problem(&error))
     }
-}
-
-/// Each line of a cell, with foreign text made visible.
-fn shown_lines(cell: &str) -> String {
-    cell.split('\n').map(shown).collect::<Vec<_>>().join("\n")
 }
 
 /// Markdown cells escape what would end the cell, begin code or begin HTML.

@@ -14,6 +14,11 @@ pub(crate) fn shown(text: &str) -> String {
     shown
 }
 
+/// The same, line by line: what was a line stays one.
+pub(crate) fn shown_lines(text: &str) -> String {
+    text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
+}
+
 /// Control characters, and those of Unicode's category "format" that reorder, join or hide what stands beside them.
 fn is_hidden(c: char) -> bool {
     c.is_control()

@@ -47,12 +47,8 @@ fn documented(depth: Depth) -> Option<(usize, usize)> {
     let number = |cell: &str| cell.trim().replace(',', "").parse().ok();
     include_str!("../../../tests/README.md").lines().find_map(|line| {
         let cells: Vec<usize> = line.split('|').skip(1).map_while(number).collect();
-        match cells[..] {
-            [invocations, deviations, states, transitions] => {
-                (depth == Depth { deviations, invocations }).then_some((states, transitions))
-            }
-            _ => None,
-        }
+        let [invocations, deviations, states, transitions] = cells[..] else { return None };
+        (depth == Depth { deviations, invocations }).then_some((states, transitions))
     })
 }
 

@@ -11,7 +11,7 @@ use super::worlds::{LATER, PERMITTED, attempt, attempts, late, review, rows, who
 use crate::guardrail;
 use crate::model::RoleState;
 use crate::repair::decide::decide;
-use crate::repair::fixture::{cluster, now, role_id};
+use crate::repair::fixture::{cluster, now, phase_in_words, role_id};
 use crate::repair::step::{Attempt, Cause, Deletion, Ending, Origin, Rehearsal, RowAfter, Rules, Step, World};
 use crate::row::{Phase, Repair, Target};
 
@@ -24,15 +24,6 @@ const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
 /// How often each step is the answer.
 const COUNTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/repair/decide/tests/counts.txt");
-
-fn phase(repair: &Repair) -> &'static str {
-    match repair.phase {
-        Phase::Opened => "opened",
-        Phase::DeletionSent { .. } => "deletion sent",
-        Phase::CreationSent { .. } => "creation sent",
-        Phase::Created { .. } => "created",
-    }
-}
 
 /// One question to the decision, and its answer.
 struct Case<'a> {
@@ -63,7 +54,9 @@ fn in_no_world_does_the_decision_break_a_rule() {
                     let answer = words(&step, repair);
                     fingerprint =
                         answer.bytes().fold(fingerprint, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
-                    *said.entry((phase(repair), attempt.late_since.is_some(), answer)).or_insert(0_usize) += 1;
+                    *said
+                        .entry((phase_in_words(&repair.phase), attempt.late_since.is_some(), answer))
+                        .or_insert(0_usize) += 1;
                 }
             }
         }

@@ -392,21 +392,20 @@ pub fn summary(report: &Value) -> String {
         number => Some(format!("{number} {words}")),
     };
     parts.extend(WORDS.iter().filter_map(of));
+    let records = |name: &str| report[name].as_array().map_or(0, Vec::len);
     let unseen = [
-        ("entriesNotReached", "entries not reached"),
-        ("entriesOmitted", "entries only in the log"),
-        ("clustersExcluded", "clusters excluded by CLUSTER_PATTERNS"),
+        (count(report, "entriesNotReached"), "entry", "entries", "not reached"),
+        (count(report, "entriesOmitted"), "entry", "entries", "only in the log"),
+        (count(report, "clustersExcluded"), "cluster", "clusters", "excluded by CLUSTER_PATTERNS"),
+        (records("blindSpots"), "cluster or Region", "clusters or Regions", "not read"),
+        (records("batchItemFailures"), "record", "records", "failed"),
     ];
-    parts.extend(unseen.iter().filter_map(|(name, words)| match count(report, name) {
-        0 => None,
-        number => Some(format!("{number} {words}")),
-    }));
-    for (name, words) in [("blindSpots", "clusters or Regions not read"), ("batchItemFailures", "records failed")] {
-        let number = report[name].as_array().map_or(0, Vec::len);
-        if number > 0 {
-            parts.push(format!("{number} {words}"));
-        }
-    }
+    parts.extend(
+        unseen
+            .iter()
+            .filter(|(number, ..)| *number > 0)
+            .map(|(number, one, many, what)| format!("{} {what}", counted(*number, one, many))),
+    );
     format!("{}.", parts.join("; "))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, FunctionNamed, Word, meaning, reasons};
+use super::{Answer, FunctionNamed, Word, meaning, reasons, summary};
 use crate::model::Home;
 
 fn home() -> Home {
@@ -145,6 +145,29 @@ fn an_ignored_event_is_a_success_that_says_why() {
     let answer = Answer::read(Word::Event, ignored.to_string().as_bytes(), false);
     let meaning = meaning(Word::Event, &answer, &[]);
     assert_eq!((meaning.status, meaning.summary.as_str()), (0, "Ignored: it is of another account."));
+}
+
+#[test]
+fn a_summary_says_what_was_not_seen_and_counts_in_english() {
+    let unseen = |number: usize| {
+        let mut report = report("", &[entry("stale", "repaired", "")]);
+        report["entriesNotReached"] = json!(number);
+        report["clustersExcluded"] = json!(number);
+        report["blindSpots"] = json!(vec!["one"; number]);
+        summary(&report)
+    };
+    let all = "1 entry examined in 1 cluster of 2 Regions; 1 repaired";
+    assert_eq!(unseen(0), format!("{all}."));
+    assert_eq!(
+        unseen(1),
+        format!("{all}; 1 entry not reached; 1 cluster excluded by CLUSTER_PATTERNS; 1 cluster or Region not read.")
+    );
+    assert_eq!(
+        unseen(2),
+        format!(
+            "{all}; 2 entries not reached; 2 clusters excluded by CLUSTER_PATTERNS; 2 clusters or Regions not read."
+        )
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,14 @@ def test_rule_and_schedule_can_be_turned_off_and_on_and_are_then_as_before(emula
 
     assert paused == ("DISABLED", "DISABLED")
     assert (schedule(), rule()) == (before, "ENABLED")
+
+
+def test_the_deployed_function_says_its_version(emulator, stack, run):
+    version = tomllib.loads((PROJECT / "Cargo.toml").read_text())["package"]["version"]
+
+    said = run(block_with("aws lambda get-function-configuration"))
+
+    assert said.startswith(f"Access Entry Guard {version}: ")
 
 
 def test_an_address_is_subscribed_to_the_stacks_own_topic(emulator, stack, run):

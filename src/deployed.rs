@@ -71,16 +71,19 @@ impl FunctionNamed {
         format!("arn:{partition}:lambda:{region}:{account}:function:{name}")
     }
 
-    /// For an entry of a report whose remedy is an approval: the command that shows role and entry and asks before it approves.
+    /// For an entry of a report whose remedy is an approval or a restore: the command that shows role and entry and asks before
+    /// it sends the remedy.
     #[must_use]
-    pub fn approval(&self, entry: &Value) -> Option<String> {
+    pub fn asking_first(&self, entry: &Value) -> Option<String> {
         let text = |name: &str| entry[name].as_str().filter(|text| !text.is_empty());
         // The payload is JSON: inside a name the quotes would have backslashes.
-        text("remedy").filter(|remedy| remedy.contains(r#""command":"approve""#))?;
+        let remedy = text("remedy")?;
+        let word =
+            ["approve", "restore"].into_iter().find(|word| remedy.contains(&format!(r#""command":"{word}""#)))?;
         let [cluster, region, role] = [text("clusterName")?, text("region")?, text("principalArn")?].map(argument);
         let is_default = self.name == FUNCTION && self.region == self.home.region_of_iam_events();
         let which = if is_default { String::new() } else { format!(" --function {}", argument(&self.arn())) };
-        Some(format!("access-entry-guard approve --cluster {cluster} --region {region} --role {role}{which}"))
+        Some(format!("access-entry-guard {word} --cluster {cluster} --region {region} --role {role}{which}"))
     }
 }
 

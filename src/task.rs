@@ -259,8 +259,8 @@ impl Task {
             None => format!("in the {} Regions of the setting REGIONS", survey.regions),
         };
         Some(format!(
-            "there is no EKS cluster {name} {where_to}, so nothing was looked at; check the name and the Region (a \
-             connected cluster has no access entries)"
+            "there is no EKS cluster {name} {where_to}; check the name and the Region (a connected cluster has no access \
+             entries)"
         ))
     }
 }

@@ -64,7 +64,6 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
     };
     let mut done: Vec<Done> = Vec::new();
     let mut stopped = None;
-    let mut is_one_unanswered = false;
     loop {
         let message = match queue.receive(if arguments.show { HIDDEN_TO_SHOW } else { HIDDEN }).await {
             Ok(Some(message)) => message,
@@ -80,30 +79,25 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
             break;
         }
         let record = Record::read(&message.body, &guard.named);
-        let attended =
-            if arguments.show { Ok(seen(message, record)) } else { attend(&guard, &queue, message, record).await };
-        match attended {
-            Ok(record) => {
-                if format == Format::Table {
-                    print(&line(&record))?;
-                }
-                done.push(record);
-            }
-            Err(why) => {
-                is_one_unanswered = true;
-                stopped = Some(why);
-                break;
-            }
+        let (record, unanswered) =
+            if arguments.show { (seen(message, record), None) } else { attend(&guard, &queue, message, record).await };
+        if format == Format::Table {
+            print(&line(&record))?;
+        }
+        done.push(record);
+        if unanswered.is_some() {
+            stopped = unanswered;
+            break;
         }
     }
     for left in done.iter().filter(|record| !record.is_deleted) {
         give_back(&queue, &left.message).await;
     }
-    let left = done.iter().filter(|record| !record.is_deleted).count() + usize::from(is_one_unanswered);
     let deleted = done.iter().filter(|record| record.is_deleted).count();
+    let left = done.len() - deleted;
     match format {
         Format::Json => print_json(&json!({
-            "version": "1", "queue": name, "deleted": deleted, "left": left,
+            "version": "1", "queue": name, "deleted": deleted, "left": left, "sawEveryRecord": stopped.is_none(),
             "records": done.iter().map(to_json).collect::<Vec<_>>(),
         }))?,
         Format::Markdown => print(&sheet(&done).markdown())?,
@@ -111,8 +105,8 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
         Format::Table | Format::Html => {
             let became =
                 if arguments.show { "none sent" } else { &format!("{deleted} succeeded and deleted, {left} left") };
-            let rest = if is_one_unanswered { " The others were not looked at." } else { "" };
-            print(&format!("{} in {name}: {became}.{rest}", counted(deleted + left, "record", "records")))?;
+            let rest = if stopped.is_some() { " The queue may have more records: nobody looked at them." } else { "" };
+            print(&format!("{} in {name}: {became}.{rest}", counted(done.len(), "record", "records")))?;
         }
     }
     match stopped {
@@ -135,36 +129,38 @@ fn seen(message: Message, record: Record) -> Done {
     Done { message, record, is_deleted: false, result }
 }
 
-/// Hands one record in, if it may be, and deletes it if that ended well.
-async fn attend(guard: &Guard<'_>, queue: &Queue, message: Message, record: Record) -> Result<Done, Stop> {
+/// Hands one record in, if it may be, and deletes it if that ended well. Also says why nobody answered, if so: then nobody
+/// would for the next record, either.
+async fn attend(guard: &Guard<'_>, queue: &Queue, message: Message, record: Record) -> (Done, Option<Stop>) {
     let payload = match &record.to_send {
         Ok(payload) => payload.to_string().into_bytes(),
         Err(why) => {
             let result = format!("left in the queue: {why}");
-            return Ok(Done { message, record, is_deleted: false, result });
+            return (Done { message, record, is_deleted: false, result }, None);
         }
     };
     // By the plain name, whatever the record says of itself.
     let reply = match guard.send(Word::Event, payload).await {
         Ok(reply) => reply,
         Err(why) => {
-            give_back(queue, &message).await;
-            return Err(why);
+            let result = format!("left in the queue: {}", why.0);
+            return (Done { message, record, is_deleted: false, result }, Some(why));
         }
     };
     let answer = Answer::read(Word::Event, &reply.payload, reply.is_error);
     let summary = meaning(Word::Event, &answer, &[]).summary;
     if !matches!(answer, Answer::Report(_)) {
-        return Ok(Done { message, record, is_deleted: false, result: format!("left in the queue: {summary}") });
+        return (Done { message, record, is_deleted: false, result: format!("left in the queue: {summary}") }, None);
     }
-    Ok(match queue.delete(&message).await {
+    let done = match queue.delete(&message).await {
         Ok(()) => Done { message, record, is_deleted: true, result: format!("sent again and deleted: {summary}") },
         Err(fault) => {
             let result =
                 format!("sent again ({summary}), but not deleted from the queue ({fault}); allow sqs:DeleteMessage");
             Done { message, record, is_deleted: false, result }
         }
-    })
+    };
+    (done, None)
 }
 
 /// Without it, the record is seen again by itself when its time is up.

@@ -389,9 +389,11 @@ impl Attempt {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ending, RowAfter};
+    use std::time::Duration;
+
+    use super::{Attempt, Cause, Ending, Origin, RowAfter};
     use crate::outcome::Hold;
-    use crate::repair::decide::tests::worlds::rows;
+    use crate::repair::decide::tests::worlds::{attempt, rows};
     use crate::repair::fixture::now;
     use crate::row::{Lease, Phase, Repair, State};
 
@@ -405,5 +407,17 @@ mod tests {
             let opened = Repair { phase: Phase::Opened, lease: None, ..repair };
             assert_eq!(*state, State::Repairing(Box::new(opened)));
         }
+    }
+
+    #[test]
+    fn a_pause_grows_from_half_a_second_to_eight_and_another_cause_begins_anew() {
+        let Some(repair) = rows().into_iter().next() else { panic!("no row") };
+        let mut attempt: Attempt = attempt(&repair, Origin::OpenedHere);
+        let mut pause = |cause| attempt.wait(cause, now());
+        let late = [(); 6].map(|()| pause(Cause::LateRead));
+        assert_eq!(late, [500, 1000, 2000, 4000, 8000, 8000].map(Duration::from_millis));
+        assert_eq!(pause(Cause::RoleAbsent), Duration::from_millis(500));
+        assert_eq!(pause(Cause::Throttled), Duration::ZERO);
+        assert_eq!(attempt.waited(Cause::LateRead), 6);
     }
 }

@@ -321,6 +321,19 @@ def test_an_archived_entry_is_restored_after_the_ledger_was_shown(aws, command):
     assert (restored["payload"]["command"], restored["alias"]) == ("restore", "approve")
 
 
+def test_for_an_archived_entry_the_command_that_asks_is_printed_first_and_restores_it(aws, command):
+    aws.do("world", regions=1, clusters=1)
+    aws.start_function(ON_ROLE_DELETED="remove")
+    role = archived(aws, command)
+
+    said = command("repair", "--role", "admin", "--output", "table")
+
+    (line,) = [line for line in said.out.splitlines() if line.startswith("access-entry-guard restore ")]
+    assert said.out.index(line) < said.out.index("aws lambda invoke")
+    assert command(*shlex.split(line)[1:], "--role-id", role["RoleId"]).status == 0
+    assert is_bound(aws, "admin")
+
+
 def test_a_row_is_forgotten_once_and_printed_whole(function, command):
     command("sweep")
     row = ["--role", "node", "--cluster", CLUSTER, "--region", REGION]
@@ -391,6 +404,15 @@ def test_the_inventory_as_csv_has_the_columns_that_others_read(function, command
     ]
     assert all(row["principalArn"] == NODE and row["type"] == "EC2_LINUX" and row["verifiedAt"] for row in rows)
     assert command("inventory", "--output", "markdown").out.startswith("| principalArn | region | clusterName |")
+
+
+def test_whoever_misspells_a_cluster_does_not_read_that_nobody_has_access(function, command):
+    command("sweep")
+
+    said = command("inventory", "--cluster", "misspelled", "--output", "csv")
+
+    assert said.err.startswith("access-entry-guard: the ledger has no row of cluster misspelled. "), said
+    assert command("inventory", "--output", "csv").err == ""
 
 
 PAGES = [

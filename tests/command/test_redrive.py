@@ -136,7 +136,7 @@ def test_what_a_person_has_to_decide_is_shown_and_left_for_everybody_to_see(func
 
     assert said.status == 1, said
     answer = json.loads(said.out)
-    assert (answer["deleted"], answer["left"]) == (0, len(bodies))
+    assert (answer["deleted"], answer["left"], answer["sawEveryRecord"]) == (0, len(bodies), True)
     assert all(shown["result"].startswith("left in the queue: ") for shown in answer["records"])
     assert function.do("invoked") == []
     assert not is_bound(function, "admin")
@@ -184,7 +184,9 @@ def test_while_the_function_is_stopped_nothing_is_lost(aws, command):
     said = command("redrive")
 
     assert said.status == 2 and "delete-function-concurrency" in said.err, said
-    assert (json.loads(said.out)["deleted"], json.loads(said.out)["left"]) == (0, 1)
+    answer = json.loads(said.out)
+    assert (answer["deleted"], answer["left"], answer["sawEveryRecord"]) == (0, 1, False)
+    assert "delete-function-concurrency" in answer["records"][0]["result"]
     assert [(message["body"], message["hiddenSeconds"]) for message in queued(aws)] == [(bodies[0], 0)]
 
 

@@ -45,6 +45,17 @@ pub(super) async fn run(session: &Session, arguments: Inventory) -> Result<u8, S
         (Format::Csv, _) => print(&sheet(rows).csv()?)?,
         (Format::Html, _) => print(&page(&list.whole, rows).html())?,
     }
+    // Whoever misspells a cluster must not read that nobody has access to it.
+    let named = ["role", "cluster", "Region"].into_iter().zip(&filter);
+    let named: Vec<String> =
+        named.filter_map(|(what, (_, value))| Some(format!("{what} {}", shown(value.as_deref()?)))).collect();
+    if rows.is_empty() && !named.is_empty() {
+        eprintln!(
+            "access-entry-guard: the ledger has no row of {}. It does not know whether there is such a thing: check the name, \
+             then ask access-entry-guard scan",
+            named.join(", ")
+        );
+    }
     if format != Format::Json && format != Format::Table && list.whole["nextToken"].is_string() {
         let token = list.whole["nextToken"].as_str().unwrap_or_default();
         eprintln!("access-entry-guard: there are more rows; continue with --next-token '{}'", shown(token));

@@ -91,14 +91,14 @@ fn describe(out: &mut String, entry: &Value, function: &FunctionNamed) {
     }
     if !text(entry, "remedy").is_empty() {
         let remedy = shown_lines(text(entry, "remedy"));
-        let Some(approve) = function.approval(entry) else {
+        let Some(asking) = function.asking_first(entry) else {
             let _ = writeln!(out, "  The remedy:\n\n{remedy}");
             return;
         };
-        let approve = shown(&approve);
+        let asking = shown(&asking);
         let _ = writeln!(
             out,
-            "  The remedy, which shows the role and the entry and asks first:\n\n{approve}\n\n  The same at once, with the AWS CLI \
+            "  The remedy, which shows the role and the entry and asks first:\n\n{asking}\n\n  The same at once, with the AWS CLI \
              alone:\n\n{remedy}"
         );
     }

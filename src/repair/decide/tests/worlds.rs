@@ -182,7 +182,7 @@ pub(super) fn worlds() -> Vec<World> {
 }
 
 /// What an invocation that observed nothing yet knows.
-pub(super) fn attempt(repair: &Repair, origin: Origin) -> Attempt {
+pub(in crate::repair) fn attempt(repair: &Repair, origin: Origin) -> Attempt {
     let permit = permit(&role(PERMITTED), &repair.wanted);
     Attempt { unclear_since: None, ..Attempt::new(permit, origin, repair, now()) }
 }

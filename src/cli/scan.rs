@@ -277,7 +277,8 @@ pub(crate) fn describe(text: &mut String, finding: &Finding<'_>, with_all_comman
             let _ = writeln!(
                 text,
                 "  If nobody will create the role again, --repair-commands shows the command that deletes the entry. \
-                 If you may need the entry's settings again, save them first."
+                 If you may need the entry's settings again, save what describe-access-entry and \
+                 list-associated-access-policies show first."
             );
         }
         (_, true) => {

@@ -167,7 +167,7 @@ PROGRAMS = ["aws", "access-entry-guard", "cargo", "make", "sam", "terraform"]
 
 # What changes nothing but this machine, whatever it is asked.
 LOOKS = re.compile(
-    r"""aws\ (?:[\w-]+)\ (?:describe|get|list|lookup)-.* | aws\ logs\ tail.* | aws\ cloudformation\ wait.*
+    r"""aws\ (?:[\w-]+)\ (?:describe|get|list|lookup)-.* | aws\ logs\ (?:tail|filter-log-events).* | aws\ cloudformation\ wait.*
     | access-entry-guard\ (?:scan|explain|creators|check|inventory|event).*
     | cargo\ .* | sam\ (?:build|local).* | terraform\ \S+\ init""",
     re.VERBOSE,

@@ -6,6 +6,7 @@ The documents' account, cluster, Region and role are those of the tests, so hard
 
 import json
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -317,16 +318,23 @@ def test_a_held_entry_is_released_for_the_role_id_that_was_looked_at(stack, run,
     assert world.is_fresh() and world.cluster.policies(role) == {ADMIN_POLICY: {"type": "cluster"}}
 
 
-def test_an_entry_is_rejected_and_what_it_had_is_saved(run, world):
+def test_an_entry_is_rejected_and_the_rejection_undone(run, world):
+    need_command("scan")
     world.held()
+    save, delete = blocks("sh", chapter("Reject an entry"))
+    saved = run.directory / "rejected.txt"
 
-    saved = run(f"{block_of('Reject an entry')} > /dev/null && cat entry.json policies.json")
+    run(save, status=1)
+    run(delete)
 
     assert not world.has_entry()
-    assert all(part in saved for part in ["accessEntryArn", ADMIN_POLICY])
-    # Pasted again, the block does not empty the only copy.
-    run(block_of("Reject an entry"), status=1)
-    assert "accessEntryArn" in (run.directory / "entry.json").read_text()
+    assert all(part in saved.read_text() for part in ["accessEntryArn", ADMIN_POLICY])
+    # Pasted again, the blocks lose nothing of what was saved.
+    before = saved.read_text()
+    run(f"{save.strip()} || true\n{delete.strip()} || true")
+    assert saved.read_text().startswith(before)
+    run("set +e\n" + "\n".join(line for line in before.splitlines() if "aws iam get-role" in line))
+    assert world.is_fresh() and world.cluster.policies(world.role) == {ADMIN_POLICY: {"type": "cluster"}}
 
 
 def test_an_archived_entry_is_found_and_restored(stack, run, world):
@@ -430,6 +438,16 @@ def test_an_uninstalled_stack_leaves_the_ledger_and_nothing_open(emulator, stack
 
     assert run(open_rows) == "no repair is open\n"
     run(parameters)
+    run(block_of("Keep the evidence"))
+
+    present = emulator.client("cloudformation").describe_stacks(StackName="access-entry-guard")["Stacks"][0]["Parameters"]
+    values = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in present}
+    saved = shlex.split((run.directory / "parameters-before.txt").read_text())
+    assert len(saved) > 15
+    assert dict(words.split("=", 1) for words in saved) == {
+        key: value for key, value in values.items() if value and key not in ("Mode", "LedgerTableName")
+    }
+    assert json.loads((run.directory / "evidence.json").read_text())["events"]
 
 
 # --- Without the command

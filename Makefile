@@ -200,6 +200,8 @@ mutants: ## Does a unit test fail for every small change of a decision? (needs c
 	@command -v cargo-mutants >/dev/null || { echo "First: cargo install --locked cargo-mutants"; exit 1; }
 	@mkdir -p $(TARGET)/mutants
 	CARGO_TARGET_DIR=$(TARGET)/mutants cargo mutants --output $(TARGET)/mutants $(if $(ONLY),--re '$(ONLY)')
+	CARGO_TARGET_DIR=$(TARGET)/mutants cargo mutants --config .cargo/mutants-ledger.toml --output $(TARGET)/mutants/ledger \
+	  $(if $(ONLY),--re '$(ONLY)')
 
 # Deviations x invocations, one search after another.
 DEPTHS ?= 2x2

@@ -165,8 +165,8 @@ impl Users {
         let why = match self.unread.get(&kind)? {
             Unread::NotInTime => {
                 format!(
-                    "The work on the entries ended before all {what} of the cluster were looked at, so `impact` may lack \
-                     some of them."
+                    "`impact` may lack some {what}: the work on the entries ended before all of the cluster's were looked \
+                     at."
                 )
             }
             Unread::TooMany => format!(

@@ -32,10 +32,10 @@ pub struct Breaker {
     version: u64,
 }
 
-/// The version of a new row. No version of an earlier row of the entry comes again: whoever read that one, and writes after
-/// it was deleted, must not write over the new one.
-fn first_version() -> u64 {
-    u64::from(fastrand::u32(1..)) << 16
+/// The version of what is written over this one; 0 if there was no row. No version of an earlier row of the entry comes again:
+/// whoever read that one, and writes after it was deleted, must not write over the new one.
+fn version_after(read: u64) -> u64 {
+    if read == 0 { u64::from(fastrand::u32(1..)) << 16 } else { read + 1 }
 }
 
 /// One account's ledger.
@@ -123,7 +123,7 @@ impl<'a> Ledger<'a> {
             return Err(NotWritten::Unavailable(Fault::not_asked("PutItem", "LEDGER_TABLE is unset")));
         };
         let read = (row.version > 0).then_some(row.version);
-        let next = Row { version: if row.version == 0 { first_version() } else { row.version + 1 }, ..row.clone() };
+        let next = Row { version: version_after(row.version), ..row.clone() };
         self.aws.put_item(table, &next.to_item(), read).await?;
         *row = next;
         Ok(())
@@ -213,5 +213,17 @@ impl<'a> Ledger<'a> {
             Err(NotWritten::Overtaken) => Ok(()),
             other => other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version_after;
+
+    #[test]
+    fn a_new_row_has_no_version_that_an_earlier_row_had() {
+        let new = [version_after(0), version_after(0)];
+        assert!(new[0].abs_diff(new[1]) >= 1 << 16, "{new:?}: 65,535 writes lie between two new rows");
+        assert_eq!(version_after(new[0]), new[0] + 1);
     }
 }

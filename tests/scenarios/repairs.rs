@@ -355,6 +355,10 @@ async fn without_a_ledger_nothing_is_deleted() {
     let report = stage.deliver(stage.created(&role)).await.unwrap();
     assert_eq!(outcome(&report), ("held", "noLedger"));
     assert!(stage.cloud.calls_of("DeleteAccessEntry").is_empty());
+    // Nor is there anything to list, which is not the same as an empty list; and a good entry is no failure.
+    assert!(stage.invoke(json!({"command": "inventory"})).await.is_err());
+    stage.node("other").await;
+    assert_eq!(stage.sweep().await["entries"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -83,6 +83,26 @@ async fn good_entries_are_recorded_and_not_described_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_daily_sweep_says_when_an_entry_was_last_seen_good_and_one_within_hours_writes_nothing() {
+    async fn last_seen(stage: &Stage) -> String {
+        let answer = stage.invoke(json!({"command": "inventory"})).await.unwrap();
+        answer["inventory"][0]["verifiedAt"].as_str().unwrap().to_owned()
+    }
+    let stage = Stage::set();
+    stage.node("node").await;
+    stage.sweep().await;
+    let first = last_seen(&stage).await;
+
+    tokio::time::sleep(Duration::from_hours(5)).await;
+    stage.sweep().await;
+    assert_eq!(last_seen(&stage).await, first);
+
+    tokio::time::sleep(Duration::from_hours(19)).await;
+    stage.sweep().await;
+    assert!(last_seen(&stage).await > first);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_record_that_contradicts_the_dates_is_counted_and_never_changed_unattended() {
     let stage = Stage::set();
     let role = stage.node("node").await;

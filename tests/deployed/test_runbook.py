@@ -322,7 +322,7 @@ def test_an_entry_is_rejected_and_the_rejection_undone(run, world):
     need_command("scan")
     world.held()
     save, delete = blocks("sh", chapter("Reject an entry"))
-    saved = run.directory / "rejected.txt"
+    saved = run.directory / "rejected-prod-node.txt"
 
     run(save, status=1)
     run(delete)

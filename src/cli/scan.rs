@@ -289,7 +289,7 @@ pub(crate) fn describe(text: &mut String, finding: &Finding<'_>, with_all_comman
             );
         }
         (commands, false) => {
-            let what = if is_orphaned { "To delete it" } else { "To repair it" };
+            let what = if is_orphaned { "To delete it" } else { "To repair it, once the role is a minute old" };
             let _ = writeln!(text, "  {what} (each line is safe to run again):\n");
             for command in commands {
                 let _ = writeln!(text, "{command}");

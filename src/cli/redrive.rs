@@ -27,7 +27,7 @@ const HIDDEN_TO_SHOW: Duration = Duration::from_mins(1);
 /// another function is shown and stays in the queue. A record succeeds if the function answers without an error.
 ///
 /// Exit status: 0 if every record succeeded or there was none. 1 if a record is left. 2 if the queue or the function
-/// could not be reached; the records that were deleted until then are shown. With --show: 1 if the queue has a record.
+/// could not be reached; the records seen until then are shown. With --show: 1 if the queue has a record.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Show the records and what the function answered; send and delete nothing
@@ -39,13 +39,25 @@ pub(crate) struct Arguments {
     output: Output,
 }
 
-/// What became of a record.
+/// A record, and what became of it.
 struct Done {
     message: Message,
     record: Record,
+    became: Became,
+}
+
+/// What became of a record.
+struct Became {
     is_deleted: bool,
-    /// What became of it, for a person.
+    /// For a person.
     result: String,
+}
+
+impl Became {
+    /// It was not sent again, or the function did not take it.
+    fn left(why: &impl std::fmt::Display) -> Self {
+        Self { is_deleted: false, result: format!("left in the queue: {why}") }
+    }
 }
 
 /// Sends, prints a line for each record, and gives the exit status.
@@ -79,21 +91,26 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
             break;
         }
         let record = Record::read(&message.body, &guard.named);
-        let (record, unanswered) =
-            if arguments.show { (seen(message, record), None) } else { attend(&guard, &queue, message, record).await };
-        if format == Format::Table {
-            print(&line(&record))?;
+        let attended = if arguments.show { Ok(seen(&record)) } else { attend(&guard, &queue, &message, &record).await };
+        let (became, unanswered) = match attended {
+            Ok(became) => (became, None),
+            Err(why) => (Became::left(&why.0), Some(why)),
+        };
+        done.push(Done { message, record, became });
+        if format == Format::Table
+            && let Some(record) = done.last()
+        {
+            print(&line(record))?;
         }
-        done.push(record);
         if unanswered.is_some() {
             stopped = unanswered;
             break;
         }
     }
-    for left in done.iter().filter(|record| !record.is_deleted) {
+    for left in done.iter().filter(|record| !record.became.is_deleted) {
         give_back(&queue, &left.message).await;
     }
-    let deleted = done.iter().filter(|record| record.is_deleted).count();
+    let deleted = done.iter().filter(|record| record.became.is_deleted).count();
     let left = done.len() - deleted;
     match format {
         Format::Json => print_json(&json!({
@@ -115,8 +132,8 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<u8, S
     }
 }
 
-/// Shows a record: what the function had answered, and what a redrive would do with it.
-fn seen(message: Message, record: Record) -> Done {
+/// What is shown of a record: what the function had answered, and what a redrive would do with it.
+fn seen(record: &Record) -> Became {
     let next = match &record.to_send {
         Ok(_) => "redrive sends it again".to_owned(),
         Err(why) => format!("redrive leaves it in the queue: {why}"),
@@ -126,41 +143,33 @@ fn seen(message: Message, record: Record) -> Done {
         // Foreign text, which must not look like a line of ours.
         error => format!("the function answered: {}\n{next}", error.lines().collect::<Vec<_>>().join(" ")),
     };
-    Done { message, record, is_deleted: false, result }
+    Became { is_deleted: false, result }
 }
 
-/// Hands one record in, if it may be, and deletes it if that ended well. Also says why nobody answered, if so: then nobody
-/// would for the next record, either.
-async fn attend(guard: &Guard<'_>, queue: &Queue, message: Message, record: Record) -> (Done, Option<Stop>) {
+/// Hands one record in, if it may be, and deletes it if that ended well.
+///
+/// # Errors
+/// Why nobody answered. The record stays in the queue, and nobody would answer for the next one, either.
+async fn attend(guard: &Guard<'_>, queue: &Queue, message: &Message, record: &Record) -> Result<Became, Stop> {
     let payload = match &record.to_send {
         Ok(payload) => payload.to_string().into_bytes(),
-        Err(why) => {
-            let result = format!("left in the queue: {why}");
-            return (Done { message, record, is_deleted: false, result }, None);
-        }
+        Err(why) => return Ok(Became::left(why)),
     };
     // By the plain name, whatever the record says of itself.
-    let reply = match guard.send(Word::Event, payload).await {
-        Ok(reply) => reply,
-        Err(why) => {
-            let result = format!("left in the queue: {}", why.0);
-            return (Done { message, record, is_deleted: false, result }, Some(why));
-        }
-    };
+    let reply = guard.send(Word::Event, payload).await?;
     let answer = Answer::read(Word::Event, &reply.payload, reply.is_error);
     let summary = meaning(Word::Event, &answer, &[]).summary;
     if !matches!(answer, Answer::Report(_)) {
-        return (Done { message, record, is_deleted: false, result: format!("left in the queue: {summary}") }, None);
+        return Ok(Became::left(&summary));
     }
-    let done = match queue.delete(&message).await {
-        Ok(()) => Done { message, record, is_deleted: true, result: format!("sent again and deleted: {summary}") },
+    Ok(match queue.delete(message).await {
+        Ok(()) => Became { is_deleted: true, result: format!("sent again and deleted: {summary}") },
         Err(fault) => {
             let result =
                 format!("sent again ({summary}), but not deleted from the queue ({fault}); allow sqs:DeleteMessage");
-            Done { message, record, is_deleted: false, result }
+            Became { is_deleted: false, result }
         }
-    };
-    (done, None)
+    })
 }
 
 /// Without it, the record is seen again by itself when its time is up.
@@ -186,22 +195,22 @@ fn about(record: &Record) -> String {
 }
 
 fn line(done: &Done) -> String {
-    let result = shown_lines(&done.result).replace('\n', "\n    ");
+    let result = shown_lines(&done.became.result).replace('\n', "\n    ");
     format!("{}  {}\n    {result}", shown(&done.message.id), shown(&about(&done.record)))
 }
 
 fn to_json(done: &Done) -> Value {
     json!({
         "messageId": done.message.id, "about": done.record.about, "condition": done.record.condition,
-        "deleted": done.is_deleted, "result": done.result, "body": done.message.body,
+        "deleted": done.became.is_deleted, "result": done.became.result, "body": done.message.body,
     })
 }
 
 fn sheet(done: &[Done]) -> Sheet {
     let row = |done: &Done| {
-        let is_deleted = if done.is_deleted { "yes" } else { "no" };
+        let is_deleted = if done.became.is_deleted { "yes" } else { "no" };
         let texts = [&done.message.id, &done.record.about, &done.record.condition];
-        texts.into_iter().cloned().chain([is_deleted.to_owned(), done.result.clone()]).collect()
+        texts.into_iter().cloned().chain([is_deleted.to_owned(), done.became.result.clone()]).collect()
     };
     Sheet { columns: vec!["message", "about", "condition", "deleted", "result"], rows: done.iter().map(row).collect() }
 }

@@ -78,8 +78,8 @@ impl FunctionNamed {
         let text = |name: &str| entry[name].as_str().filter(|text| !text.is_empty());
         // The payload is JSON: inside a name the quotes would have backslashes.
         let remedy = text("remedy")?;
-        let word =
-            ["approve", "restore"].into_iter().find(|word| remedy.contains(&format!(r#""command":"{word}""#)))?;
+        let mut words = [Word::Approve, Word::Restore].map(Word::name).into_iter();
+        let word = words.find(|word| remedy.contains(&format!(r#""command":"{word}""#)))?;
         let [cluster, region, role] = [text("clusterName")?, text("region")?, text("principalArn")?].map(argument);
         let is_default = self.name == FUNCTION && self.region == self.home.region_of_iam_events();
         let which = if is_default { String::new() } else { format!(" --function {}", argument(&self.arn())) };
@@ -278,8 +278,7 @@ const LOCKED_OUT: [(&str, &str); 3] = [
 
 fn of_check(report: &Value, accepted: &[String]) -> Meaning {
     let entries = entries(report);
-    let verdict = |entry: &Value| entry["verdict"].as_str().unwrap_or_default().to_owned();
-    let with_verdict = |of: &str| entries.iter().filter(|entry| verdict(entry) == of).count();
+    let with_verdict = |of: &str| entries.iter().filter(|entry| entry["verdict"] == of).count();
     let bad: usize = LOCKED_OUT.iter().map(|(verdict, _)| with_verdict(verdict)).sum();
     if bad > 0 {
         let advice = LOCKED_OUT.iter().filter(|(verdict, _)| with_verdict(verdict) > 0).map(|(_, advice)| *advice);
@@ -309,7 +308,7 @@ fn of_check(report: &Value, accepted: &[String]) -> Meaning {
         let reason = entry["reason"].as_str().unwrap_or_default();
         accepted.iter().any(|label| label == reason)
     };
-    let open: Vec<&Value> = entries.iter().filter(|entry| verdict(entry) != "fresh" && !is_accepted(entry)).collect();
+    let open: Vec<&Value> = entries.iter().filter(|entry| entry["verdict"] != "fresh" && !is_accepted(entry)).collect();
     if let Some(first) = open.first() {
         let reason = first["reason"].as_str().unwrap_or("no reason given");
         let line = format!(
@@ -322,7 +321,7 @@ fn of_check(report: &Value, accepted: &[String]) -> Meaning {
     match entries.len() {
         0 => Meaning::new(2, "There is no entry to look at; check the role, the cluster and the Region."),
         all => {
-            let fresh = entries.iter().filter(|entry| verdict(entry) == "fresh").count();
+            let fresh = entries.iter().filter(|entry| entry["verdict"] == "fresh").count();
             let rest = if fresh < all { format!(", {} accepted by reason", all - fresh) } else { String::new() };
             Meaning::new(0, format!("{} looked at: {fresh} fresh{rest}.", counted(all, "entry", "entries")))
         }
@@ -395,13 +394,13 @@ pub fn summary(report: &Value) -> String {
         number => Some(format!("{number} {words}")),
     };
     parts.extend(WORDS.iter().filter_map(of));
-    let records = |name: &str| report[name].as_array().map_or(0, Vec::len);
+    let listed = |name: &str| report[name].as_array().map_or(0, Vec::len);
     let unseen = [
         (count(report, "entriesNotReached"), "entry", "entries", "not reached"),
         (count(report, "entriesOmitted"), "entry", "entries", "only in the log"),
         (count(report, "clustersExcluded"), "cluster", "clusters", "excluded by CLUSTER_PATTERNS"),
-        (records("blindSpots"), "cluster or Region", "clusters or Regions", "not read"),
-        (records("batchItemFailures"), "record", "records", "failed"),
+        (listed("blindSpots"), "cluster or Region", "clusters or Regions", "not read"),
+        (listed("batchItemFailures"), "record", "records", "failed"),
     ];
     parts.extend(
         unseen

@@ -391,7 +391,7 @@ impl Attempt {
 mod tests {
     use std::time::Duration;
 
-    use super::{Attempt, Cause, Ending, Origin, RowAfter};
+    use super::{Cause, Ending, Origin, RowAfter};
     use crate::outcome::Hold;
     use crate::repair::decide::tests::worlds::{attempt, rows};
     use crate::repair::fixture::now;
@@ -410,9 +410,9 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_grows_from_half_a_second_to_eight_and_another_cause_begins_anew() {
+    fn a_pause_grows_from_half_a_second_to_eight_and_each_cause_has_its_own() {
         let Some(repair) = rows().into_iter().next() else { panic!("no row") };
-        let mut attempt: Attempt = attempt(&repair, Origin::OpenedHere);
+        let mut attempt = attempt(&repair, Origin::OpenedHere);
         let mut pause = |cause| attempt.wait(cause, now());
         let late = [(); 6].map(|()| pause(Cause::LateRead));
         assert_eq!(late, [500, 1000, 2000, 4000, 8000, 8000].map(Duration::from_millis));

@@ -33,7 +33,11 @@ pub(super) async fn run(session: &Session, arguments: Inventory) -> Result<u8, S
     if let Some(region) = arguments.region.as_ref().filter(|region| Region::parse(region).is_none()) {
         return Err(Stop(format!("{region:?} is not the name of a Region; give one such as eu-west-1")));
     }
-    let filter = [("principalArn", principal), ("clusterName", arguments.cluster), ("region", arguments.region)];
+    let filter = [
+        ("role", "principalArn", principal),
+        ("cluster", "clusterName", arguments.cluster),
+        ("Region", "region", arguments.region),
+    ];
     let format = arguments.output.format();
     let list = read(&guard, &filter, arguments.next_token, arguments.limit).await?;
     let rows = list.whole["inventory"].as_array().map_or(&[][..], Vec::as_slice);
@@ -46,9 +50,8 @@ pub(super) async fn run(session: &Session, arguments: Inventory) -> Result<u8, S
         (Format::Html, _) => print(&page(&list.whole, rows).html())?,
     }
     // Whoever misspells a cluster must not read that nobody has access to it.
-    let named = ["role", "cluster", "Region"].into_iter().zip(&filter);
-    let named: Vec<String> =
-        named.filter_map(|(what, (_, value))| Some(format!("{what} {}", shown(value.as_deref()?)))).collect();
+    let named = filter.iter().filter_map(|(what, _, value)| Some(format!("{what} {}", shown(value.as_deref()?))));
+    let named: Vec<String> = named.collect();
     if rows.is_empty() && !named.is_empty() {
         eprintln!(
             "access-entry-guard: the ledger has no row of {}. It does not know whether there is such a thing: check the name, \
@@ -63,16 +66,17 @@ pub(super) async fn run(session: &Session, arguments: Inventory) -> Result<u8, S
     Ok(0)
 }
 
+/// Reads the list, page by page. The filter: what it is called, its member of the payload, and its value.
 async fn read(
     guard: &Guard<'_>,
-    filter: &[(&str, Option<String>)],
+    filter: &[(&str, &str, Option<String>)],
     mut token: Option<String>,
     limit: Option<u32>,
 ) -> Result<List, Stop> {
     let mut list: Option<List> = None;
     loop {
         let mut payload = Payload::of(Word::Inventory);
-        for (name, value) in filter {
+        for (_, name, value) in filter {
             payload.set(name, value.clone());
         }
         payload.set("nextToken", token.take());

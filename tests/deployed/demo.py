@@ -20,10 +20,10 @@ INTRODUCTION = f"""
 ACT 1 of 2: the command and the deployed function (about 15 seconds)
 
 A local AWS emulator (MiniStack) plays CloudFormation, Lambda, IAM, EKS, DynamoDB and CloudWatch. This act shows the
-command that finds the fault with nothing deployed, that the template deploys, what the function sees, does and answers,
-and what is left to read afterwards. The emulator does
-not bind an access entry to its role's ID, as EKS does: that the nodes were locked out, and are let in again, is what
-act 2 shows. The role settles for {SETTLE_SECONDS} seconds here instead of 60 before its entry is touched.
+command, which finds the fault with nothing deployed; the template, which deploys the function; what the function sees,
+does and answers; and what is left to read afterwards. The emulator does not bind an access entry to its role's ID, as
+EKS does. Act 2 shows that the nodes were locked out and are let in again. The role settles for {SETTLE_SECONDS} seconds here instead
+of 60 before its entry is touched.
 """
 
 
